@@ -184,8 +184,8 @@ std::string escape_for_log(std::string_view text, std::size_t limit) {
 
 bool is_deceptive(char32_t c) {
     const auto between = [c](char32_t from, char32_t to) { return from <= c && c <= to; };
-    return c < 0x20 || between(0x7f, 0x9f) || c == 0xad || c == 0x61c || c == 0x180e || between(0x200b, 0x200f) ||
-           between(0x2028, 0x202e) || between(0x2060, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) || c >= 0xe0000;
+    return c < 0x20 || between(0x7f, 0xa0) || c == 0xad || c == 0x61c || c == 0x180e || between(0x2000, 0x200f) ||
+           between(0x2028, 0x202f) || between(0x205f, 0x206f) || c == 0xfeff || between(0xfff0, 0xfffb) || c >= 0xe0000;
 }
 
 namespace {

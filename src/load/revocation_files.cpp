@@ -106,6 +106,8 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
                                        : std::string(": what was read from there stays in force") + kUntilBack)});
         }
         report(pattern.report, fault, std::move(faults), findings);
+        const bool is_empty = fault.empty() && files.empty() && !is_database && !has_files_of(pattern.files.pattern);
+        warn_of_empty("MTLSRevocationFile", "it refuses nothing", pattern.files, is_empty, pattern.is_empty, findings);
         some_unreadable = some_unreadable || (!fault.empty() && !is_database);
         if (!fault.empty()) missing_.push_back(pattern.files.spelled);
         present.insert(files.begin(), files.end());
@@ -131,6 +133,10 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
     rebuild();
     is_changed_ = false;
     return true;
+}
+
+bool RevocationFiles::has_files_of(const std::string& pattern) const {
+    return std::any_of(files_.begin(), files_.end(), [&](const auto& file) { return may_name(pattern, file.first); });
 }
 
 void RevocationFiles::report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings) {

@@ -67,6 +67,26 @@ bool looks_like_public_suffix(std::string_view domain) {
 
 namespace {
 
+// What is probably a slip of the pen in a value, and would make the selector fit no certificate; "" if there is none.
+std::string find_slip(const ParsedSelector& parsed, std::string_view word) {
+    const std::string_view value = word.substr(std::min(word.find(':') + 1, word.size()));
+    if (value.find("${") != std::string_view::npos) {
+        return "holds ${, as where httpd knows no such variable: it is compared as it stands";
+    }
+    const auto points = decode_utf8(value);
+    if (points && !points->empty() && (is_deceptive(points->front()) || is_deceptive(points->back()))) {
+        return "begins or ends with a character that cannot be seen, and is compared too: leave it out";
+    }
+    const Field field = parsed.selector().field();
+    const bool is_text = field == Field::kSubjectAttribute || field == Field::kIssuerAttribute || field == Field::kUpn;
+    if (!is_text || value.empty()) return {};
+    const bool is_unpaired = std::count(value.begin(), value.end(), '"') % 2 == 1;
+    const bool ends_oddly = value.back() == ',' || value.back() == ';' || (value.back() == '"' && is_unpaired);
+    if (!ends_oddly) return {};
+    return std::string("ends with '") + value.back() +
+           "', which is compared too: leave it out (blanks alone stand between selectors)";
+}
+
 // Suggestions for common mistakes in TYPE:VALUE. `type`: the part of `selector` before its first colon.
 std::string hint_about(std::string_view type, std::string_view selector, bool has_value) {
     if (type.starts_with('#')) return " (a comment has a line of its own)";
@@ -498,6 +518,8 @@ Result<ParsedSelector> Selector::parse(std::string_view word) {
     auto parsed = SelectorParser().parse(word);
     // httpd takes quotes away at the beginning of a word only.
     const auto meant = without_value_quotes(word);
+    const std::string slip = parsed && !meant ? find_slip(parsed.value(), word) : "";
+    if (!slip.empty()) parsed.value().warnings.push_back(in_quotes(word) + " " + slip);
     if (!meant) return parsed;
     const std::string hint = "; quotes go around the whole word: " + config_quote(*meant);
     if (!parsed) return Error{parsed.error() + hint};

@@ -549,6 +549,22 @@ CLAIM(names_that_no_policy_has_are_warned_of_in_require_lines) {
     d.refuses(policy + location("/a", "Require mtls-identity CN:two words"), "quote the whole: \"CN:two words\"");
 }
 
+CLAIM(a_refusal_that_a_slip_of_the_pen_makes_refuse_nobody_is_an_error) {
+    Draft d;
+    const std::string policy = partner("");
+    d.refuses("MTLSRevoke \"CN:${NO_SUCH_NAME}\"\n" + policy, "MTLSRevoke: 'CN:${NO_SUCH_NAME}' holds ${");
+    d.refuses("MTLSRevoke CN:globex, issuer.CN:Root\n" + policy, "MTLSRevoke: 'CN:globex,' ends with ','");
+    d.refuses(policy + location("/a",
+                                "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-identity CN:globex,\n"
+                                "</RequireAll>"),
+              "'CN:globex,' ends with ','");
+    d.warns(policy + location("/a", "Require mtls-identity CN:globex,"),
+            "warning: Require mtls-identity: 'CN:globex,' ends with ','");
+    d.is_silent_about("Define NAME globex\nMTLSRevoke \"CN:${NAME}\" issuer.CN:Root\n" + policy, "holds ${");
+    d.warns("MTLSRevocationFile revoked/*.cnf\nMTLSCRLFile htdocs/*.pem\n" + policy,
+            "warning: MTLSCRLFile htdocs/*.pem: no file fits yet: no CRL is read from there");
+}
+
 CLAIM(a_comment_behind_a_directive_of_the_server_is_an_error) {
     Draft d;
     d.refuses(location("/a", "MTLSAllow acme"), "'acme' (did you mean 'partner acme'?): expected any-partner");

@@ -67,7 +67,7 @@ CLAIM(what_revocation_files_refuse_is_refused) {
 CLAIM(one_line_that_cannot_be_used_holds_up_no_other) {
     for (const char* odd : {R"(MTLSRevoke 'email:"a"@b@acme.example')", R"(MTLSRevoke 'email:"a"b@acme.example@x')",
                             "MTLSRevoke DNS:", "MTLSRevoke sha1:00", "MTLSNonsense x", "MTLSSuspend", "<MTLSPartner x>",
-                            "MTLSRevoke 'email:\"@'"}) {
+                            "MTLSRevoke 'email:\"@'", "MTLSRevoke CN:globex,", "MTLSRevoke CN:globex\u00a0"}) {
         Revoked r;
         r.write("a.conf", "MTLSSuspend acme\n" + std::string(odd) + "\nMTLSRevoke DNS:acme.example\n");
         CHECK_EQUAL(r.look(), "1 acme");
@@ -193,6 +193,22 @@ CLAIM(a_source_of_which_nothing_was_read_yet_is_said_to_refuse_nothing) {
     fs::create_symlink("d", r.path("d"));
     CHECK_EQUAL(r.look(3), "0 acme");
     CHECK_CONTAINS(r.last_said(), ": what was read from there stays in force");
+}
+
+CLAIM(a_pattern_that_fits_no_file_is_warned_of_once_as_long_as_it_refuses_nothing) {
+    Revoked r("*.cnf");
+    r.write("a.conf", "MTLSSuspend acme\n");
+    CHECK_EQUAL(r.look(3), "0");
+    CHECK_EQUAL(r.said.size(), 1U);
+    CHECK_CONTAINS(r.last_said(), ": no file fits yet: it refuses nothing");
+    r.write("a.cnf", "MTLSSuspend acme\n");
+    CHECK_EQUAL(r.look(3), "0 acme");
+    CHECK_EQUAL(r.said.size(), 1U);
+    // What is in force from a file that is gone is an error of its own.
+    std::filesystem::remove(r.path("a.cnf"));
+    CHECK_EQUAL(r.look(3), "0 acme");
+    CHECK_EQUAL(r.said.size(), 2U);
+    CHECK_CONTAINS(r.last_said(), "stays in force");
 }
 
 CLAIM(what_one_process_has_in_force_is_taken_over_by_another) {

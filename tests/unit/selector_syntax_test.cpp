@@ -78,6 +78,27 @@ CLAIM(mistakes_in_selectors_say_what_would_be_right) {
     CHECK(!Selector::parse("CN:a*").value().warnings.empty());
 }
 
+CLAIM(a_value_with_a_slip_of_the_pen_is_warned_of) {
+    const std::pair<const char*, const char*> slips[] = {
+        {"CN:globex,", "ends with ','"},
+        {"issuer.O:Acme;", "ends with ';'"},
+        {"!CN:globex\"", "ends with '\"'"},
+        {"CN:globex\u00a0", "a character that cannot be seen"},
+        {"CN:\u200bglobex", "a character that cannot be seen"},
+        {"subject:CN=globex\u00a0", "a character that cannot be seen"},
+        {"CN:${NAME}", "holds ${"},
+    };
+    for (const auto& [word, message] : slips) {
+        const auto parsed = Selector::parse(word);
+        test::check(parsed.ok() && parsed.value().warnings.size() == 1, word, __FILE__, __LINE__);
+        CHECK_CONTAINS(parsed.value().warnings.front(), message);
+    }
+    for (const char* word : {"O:Acme, Inc.", "O:OOO \"Acme\"", "O:Acme\u00a0Group", "CN:a$b", "CN:{x}",
+                             "UPN:a@acme.example", "O:\u5c71\u7530\u3000\u592a\u90ce"}) {
+        test::check(Selector::parse(word).value().warnings.empty(), word, __FILE__, __LINE__);
+    }
+}
+
 CLAIM(a_type_is_one_that_stands_in_names_and_other_words_say_what_to_use) {
     const std::pair<const char*, const char*> rows[] = {
         {"sha1:00", "use sha256:"},

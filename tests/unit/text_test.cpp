@@ -80,6 +80,12 @@ CLAIM(log_text_is_printable_ascii_and_bounded) {
     }
 }
 
+CLAIM(blanks_of_unicode_are_shown_by_their_bytes_to_a_reader) {
+    CHECK_EQUAL(in_quotes("MTLSIdentity\u00a0CN:acme"), "'MTLSIdentity\\xc2\\xa0CN:acme'");
+    CHECK_EQUAL(in_quotes("a\u2009b"), "'a\\xe2\\x80\\x89b'");
+    CHECK_EQUAL(in_quotes("a b\u00e9\u3000"), "'a b\u00e9\u3000'");
+}
+
 CLAIM(near_misses_are_suggested_and_far_ones_are_not) {
     static constexpr std::string_view kWords[] = {"DNS", "email", "URI"};
     CHECK_EQUAL(did_you_mean("DSN", kWords), " (did you mean 'DNS'?)");

@@ -65,7 +65,7 @@ void append_config_quoted(std::string& out, std::string_view word);
 std::string escape_for_log(std::string_view text, std::size_t limit);
 void append_for_log(std::string& out, std::string_view text, std::size_t limit);
 
-// Control characters, and characters that are invisible or reorder the text around them (Unicode TR 36).
+// Control characters; characters that cannot be seen, look like a blank or reorder text (Unicode TR 36).
 bool is_deceptive(char32_t c);
 
 // As escape_for_log(), but keeps UTF-8 characters that are not deceptive: for messages that a person reads.

@@ -51,7 +51,8 @@ public:
 private:
     struct Pattern {
         WatchedFiles files;
-        std::string fault;  // reported last
+        std::string fault = {};  // reported last
+        bool is_empty = false;   // no file fits, and a warning said so
     };
     struct File {
         std::string stamp;                              // stamp at the last read

@@ -27,7 +27,7 @@ public:
     void set_trust(const FileTrust& trust) { trust_ = &trust; }
     // Sets the database whose rows the pattern kAllRows matches; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
-    void watch(WatchedFiles files) { patterns_.push_back({std::move(files), {}}); }
+    void watch(WatchedFiles files) { patterns_.push_back({std::move(files)}); }
     bool empty() const { return patterns_.empty(); }
 
     // Polls all files once. Appends new faults to `findings`, once per content. Returns whether refusals() changed. Not
@@ -69,7 +69,8 @@ private:
     };
     struct Pattern {
         WatchedFiles files;
-        Report report;
+        Report report = {};
+        bool is_empty = false;  // no file fits, and a warning said so
     };
     struct File {
         std::map<std::string, Directive> in_force;  // by the line's text
@@ -81,6 +82,7 @@ private:
     };
 
     void report(Report& report, std::string cause, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
+    bool has_files_of(const std::string& pattern) const;
     void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
     void poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings);

@@ -26,6 +26,7 @@ struct Requirement {
     Branch branch;
     bool is_group = false;
     bool is_refusing = false;  // what cannot be told then counts as fulfilled, as for MTLSDeny
+    std::vector<std::string> warnings = {};
 };
 
 enum class Kind { kAnyPartner, kGrant, kPartner, kGroup, kIdentity };
@@ -79,6 +80,7 @@ std::optional<std::string> read_requirement(Requirement& out, Kind kind, const s
             auto parsed = Selector::parse(word);
             if (!parsed) return parsed.error() + unquoted_hint(words, i);
             out.selectors.add(parsed.value());
+            out.warnings.insert(out.warnings.end(), parsed.value().warnings.begin(), parsed.value().warnings.end());
         } else if (is_valid_name(word)) {
             names.push_back({word, {}, 0});
         } else {
@@ -218,6 +220,12 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         auto requirement = make_requirement(cmd, word_of(kKind), line);
         if (!requirement) return failure(cmd, requirement.error());
         requirement.value()->rules.front().where = place_of(cmd->directive);
+        for (const std::string& text : requirement.value()->warnings) {
+            // A refusal that refuses nobody, as in MTLSRevoke.
+            if (requirement.value()->is_refusing) return failure(cmd, requirement.value()->text + ": " + text);
+            state().gate_warnings.push_back(
+                {Diagnostic::Severity::kWarning, place_of(cmd->directive), "Require mtls-identity: " + text});
+        }
         requirement.value()->branch = read_branch(cmd, read_own);
         note_provider(cmd, kKind == Kind::kGrant);
         for (const NameReference& name : requirement.value()->rules.front().names) {
