@@ -221,6 +221,30 @@ CLAIM(explain_live_chooses_the_virtual_host_that_is_asked_for) {
     CHECK_CONTAINS(site.answer("globex", "/gate/x", {"--host", "nobody.example"}), "no virtual host is called");
 }
 
+CLAIM(explain_live_asks_the_first_of_several_virtual_hosts_that_a_name_fits_as_httpd_does) {
+    ToolSite site;
+    const std::string port = std::to_string(site.httpd.port());
+    const auto host = [&port](const std::string& names, const std::string& partner) {
+        return "<VirtualHost 127.0.0.1:" + port + ">\n " + names +
+               "\n SSLEngine on\n SSLCertificateFile server.pem\n SSLCertificateKeyFile server.pem\n"
+               " SSLCACertificateFile client-cas.pem\n SSLVerifyClient optional\n SSLVerifyDepth 5\n"
+               " <Location /gate>\n  MTLSAllow partner " +
+               partner + "\n </Location>\n</VirtualHost>\n";
+    };
+    site.start(host("ServerName www.example\n ServerAlias *.example", "acme") +
+               host("ServerName api.example", "globex") + host("ServerName one.test", "globex") +
+               host("ServerName one.test", "acme"));
+    const auto ask = [&](const Identity& who, const std::string& name) {
+        return TlsClient(site.httpd.port(), {.identity = &who, .server_name = name}).get("/gate/x").status;
+    };
+    CHECK_EQUAL(ask(world().acme, "api.example"), 200);
+    CHECK_EQUAL(site.answer("acme", "/gate/x", {"--host", "api.example"}), "allow: granted");
+    CHECK_EQUAL(site.answer("globex", "/gate/x", {"--host", "api.example"}), "deny: not-allowed");
+    CHECK_EQUAL(ask(world().globex, "one.test"), 200);
+    CHECK_EQUAL(site.answer("globex", "/gate/x", {"--host", "one.test"}), "allow: granted");
+    CHECK_EQUAL(site.answer("acme", "/gate/x", {"--host", "one.test"}), "deny: not-allowed");
+}
+
 CLAIM(explain_live_asks_folders_below_the_document_root) {
     ToolSite site;
     fs::create_directories(site.httpd.path("htdocs/a/b"));

@@ -76,7 +76,7 @@ struct GateMap {
     std::vector<Directive> policy;        // the policy's directives in httpd.conf, without those of policy files
     bool knows_regexes = true;            // no RegexDefaultOptions: regular expressions have httpd's default options
     std::vector<MappedPattern> patterns;  // indexed by NameReference::pattern - 1
-    std::vector<MappedHost> hosts;        // in httpd's order, the main server first
+    std::vector<MappedHost> hosts;        // the main server, then as written
 };
 
 std::string gate_map_text(const GateMap& map);

@@ -225,6 +225,8 @@ GateMap map_gates(server_rec* main_server) {
         out.patterns.push_back({pattern.subject == SectionPattern::Subject::kPath, pattern.text});
     }
     for (const server_rec* s = main_server; s != nullptr; s = s->next) out.hosts.push_back(map_host(main_server, s));
+    // httpd lists the last <VirtualHost> first, and serves by the first that a name fits.
+    std::reverse(out.hosts.begin() + 1, out.hosts.end());
     return out;
 }
 
