@@ -18,7 +18,7 @@ bool CrlFiles::watch(const std::vector<WatchedFiles>& patterns, const CasByName&
     for (const WatchedFiles& files : patterns) {
         const auto same = std::find_if(patterns_.begin(), patterns_.end(),
                                        [&](const Pattern& p) { return p.files.pattern == files.pattern; });
-        next.push_back(same != patterns_.end() ? Pattern{files, same->fault, same->is_empty} : Pattern{files});
+        next.push_back(same != patterns_.end() ? Pattern{files, same->fault, same->was_seen} : Pattern{files});
     }
     patterns_ = std::move(next);
     const auto is_dropped = [this](const auto& file) {
@@ -56,7 +56,7 @@ bool CrlFiles::look(const CasByName& cas, const CasByName& anchors, std::vector<
         }
         pattern.fault = fault;
         const bool is_empty = fault.empty() && files.empty() && !is_of_database && !has_lists_of(pattern.files.pattern);
-        warn_of_empty("MTLSCRLFile", "no CRL is read from there", pattern.files, is_empty, pattern.is_empty, findings);
+        warn_of_empty("MTLSCRLFile", "no CRL is read from there", pattern.files, is_empty, pattern.was_seen, findings);
         if (!fault.empty() && (!is_of_database || sight_.rows == nullptr)) {
             // Reported already; nothing is known of its other files.
             for (const auto& [path, file] : files_) {

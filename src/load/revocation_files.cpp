@@ -107,7 +107,7 @@ bool RevocationFiles::look(std::vector<Diagnostic>& findings) {
         }
         report(pattern.report, fault, std::move(faults), findings);
         const bool is_empty = fault.empty() && files.empty() && !is_database && !has_files_of(pattern.files.pattern);
-        warn_of_empty("MTLSRevocationFile", "it refuses nothing", pattern.files, is_empty, pattern.is_empty, findings);
+        warn_of_empty("MTLSRevocationFile", "it refuses nothing", pattern.files, is_empty, pattern.was_seen, findings);
         some_unreadable = some_unreadable || (!fault.empty() && !is_database);
         if (!fault.empty()) missing_.push_back(pattern.files.spelled);
         present.insert(files.begin(), files.end());

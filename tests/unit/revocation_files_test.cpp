@@ -195,7 +195,7 @@ CLAIM(a_source_of_which_nothing_was_read_yet_is_said_to_refuse_nothing) {
     CHECK_CONTAINS(r.last_said(), ": what was read from there stays in force");
 }
 
-CLAIM(a_pattern_that_fits_no_file_is_warned_of_once_as_long_as_it_refuses_nothing) {
+CLAIM(a_pattern_that_fits_no_file_is_warned_of_at_the_first_look) {
     Revoked r("*.cnf");
     r.write("a.conf", "MTLSSuspend acme\n");
     CHECK_EQUAL(r.look(3), "0");

@@ -52,7 +52,7 @@ private:
     struct Pattern {
         WatchedFiles files;
         std::string fault = {};  // reported last
-        bool is_empty = false;   // no file fits, and a warning said so
+        bool was_seen = false;   // warn_of_empty() was asked
     };
     struct File {
         std::string stamp;                              // stamp at the last read

@@ -70,7 +70,7 @@ private:
     struct Pattern {
         WatchedFiles files;
         Report report = {};
-        bool is_empty = false;  // no file fits, and a warning said so
+        bool was_seen = false;  // warn_of_empty() was asked
     };
     struct File {
         std::map<std::string, Directive> in_force;  // by the line's text

@@ -62,15 +62,13 @@ Matches matches_on_disk(const std::string& pattern, const FileTrust* trust, cons
     return out;
 }
 
-// Warns of a pattern that fits no file, once as long as that is so: a mistyped one would refuse nobody.
+// Warns of a pattern that fits no file at the first look: a mistyped one would refuse nobody.
 inline void warn_of_empty(std::string_view directive, std::string_view consequence, const WatchedFiles& files,
-                          bool is_empty, bool& is_reported, std::vector<Diagnostic>& findings) {
-    if (is_empty && !is_reported) {
-        findings.push_back(
-            {Diagnostic::Severity::kWarning, files.where,
-             std::string(directive) + " " + files.spelled + ": no file fits yet: " + std::string(consequence)});
-    }
-    is_reported = is_empty;
+                          bool is_empty, bool& was_seen, std::vector<Diagnostic>& findings) {
+    if (std::exchange(was_seen, true) || !is_empty) return;
+    findings.push_back(
+        {Diagnostic::Severity::kWarning, files.where,
+         std::string(directive) + " " + files.spelled + ": no file fits yet: " + std::string(consequence)});
 }
 
 }  // namespace mtls
