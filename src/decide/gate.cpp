@@ -111,15 +111,29 @@ std::string GateRule::text() const {
     return out;
 }
 
-bool GateRule::covers(const GateRule& other) const {
-    if (other.kind == Kind::kNone) return true;
-    if (kind == Kind::kNone || !methods.covers(other.methods)) return false;
-    if (kind == Kind::kAnyPartner) return true;
-    return kind == other.kind && std::all_of(other.names.begin(), other.names.end(), [this](const NameReference& n) {
-               return std::any_of(names.begin(), names.end(), [&](const NameReference& own) {
-                   return own.literal == n.literal && own.capture == n.capture && own.pattern == n.pattern;
-               });
+namespace {
+
+// Whether the rule is about everybody of whom one of this kind, with this name (null: of a kind without names), is.
+bool is_about(const GateRule& rule, GateRule::Kind kind, const NameReference* name) {
+    if (rule.kind == GateRule::Kind::kAnyPartner) return true;
+    if (rule.kind != kind) return false;
+    return name == nullptr || std::any_of(rule.names.begin(), rule.names.end(), [name](const NameReference& own) {
+               return own.literal == name->literal && own.capture == name->capture && own.pattern == name->pattern;
            });
+}
+
+}  // namespace
+
+bool cover(const GateRules& rules, const GateRule& rule) {
+    if (rule.kind == GateRule::Kind::kNone) return true;
+    const auto are_covered = [&](const NameReference* name) {
+        std::uint64_t methods = 0;
+        for (const GateRule& one : rules) methods |= is_about(one, rule.kind, name) ? one.methods.bits() : 0;
+        return (rule.methods.bits() & ~methods) == 0;
+    };
+    if (rule.names.empty()) return are_covered(nullptr);
+    return std::all_of(rule.names.begin(), rule.names.end(),
+                       [&](const NameReference& name) { return are_covered(&name); });
 }
 
 }  // namespace mtls

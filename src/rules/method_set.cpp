@@ -37,7 +37,7 @@ std::string upper(std::string_view word) {
 // HEAD is GET without a body: permission for one is permission for the other.
 std::string_view follow_get(std::string_view method) { return method == "HEAD" ? "GET" : method; }
 
-static_assert(kReadMethods.size() + kOtherMethods.size() <= 64);
+static_assert(kReadMethods.size() + kOtherMethods.size() < 64);
 
 // The bit of a method; 0 if httpd does not know it.
 std::uint64_t bit_of(std::string_view method) {
@@ -112,13 +112,9 @@ std::string MethodSet::text() const {
     return out;
 }
 
-bool MethodSet::covers(const MethodSet& other) const {
-    if (is_all()) return true;
-    if (other.is_all()) return false;
-    if (other.read_ || other.write_) return (read_ && other.read_) || (write_ && other.write_);
-    if (read_ || write_) return (other.named_ & (read_ ? ~kReadBits : kReadBits)) == 0;
-    // GET includes HEAD.
-    return (other.named_ & ~(named_ | ((named_ & bit_of("GET")) != 0 ? bit_of("HEAD") : 0))) == 0;
+std::uint64_t MethodSet::bits() const {
+    if (read_ || write_) return (read_ ? kReadBits : 0) | (write_ ? ~kReadBits : 0);
+    return named_ | ((named_ & bit_of("GET")) != 0 ? bit_of("HEAD") : 0);
 }
 
 }  // namespace mtls

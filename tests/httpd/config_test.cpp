@@ -4,44 +4,14 @@
 #include <sstream>
 
 #include "bundles.hpp"
-#include "claims.hpp"
-#include "world.hpp"
+#include "config_draft.hpp"
 
 using namespace test;
 namespace fs = std::filesystem;
 
 namespace {
 
-// A folder with the world's files, never started.
-class Draft {
-public:
-    Httpd httpd;
-    Draft() : httpd(httpd_paths()) { world().install(httpd); }
-
-    Httpd::Output check(const std::string& lines) {
-        httpd.configure(lines);
-        return httpd.run({"-t"});
-    }
-    void refuses(const std::string& lines, const std::string& message) {
-        const auto out = check(lines);
-        test::check(out.status != 0, "accepted: " + lines, __FILE__, __LINE__);
-        CHECK_CONTAINS(out.text, message);
-    }
-    void warns(const std::string& lines, const std::string& message) {
-        const auto out = check(lines);
-        test::check(out.status == 0, out.text, __FILE__, __LINE__);
-        CHECK_CONTAINS(out.text, message);
-    }
-    void is_silent_about(const std::string& lines, const std::string& message) {
-        const auto out = check(lines);
-        test::check(out.status == 0, out.text, __FILE__, __LINE__);
-        test::check(out.text.find(message) == std::string::npos, out.text, __FILE__, __LINE__);
-    }
-};
-
-std::string partner(const std::string& lines) {
-    return "<MTLSPartner p>\nMTLSIdentity DNS:p.example.org\nMTLSTrustAnchor acme.pem\n" + lines + "\n</MTLSPartner>\n";
-}
+std::string partner(const std::string& lines) { return partner_p(lines); }
 
 }  // namespace
 
@@ -239,71 +209,6 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     d.refuses(partner("") + location("/x/y", "MTLSAllow partner p") + location("/", "MTLSAuthz Off"),
               "replaces the gate of");
     d.httpd.write("htdocs/.htaccess", "MTLSAllow any-partner\n");
-}
-
-CLAIM(a_directorys_gate_that_a_location_replaces_is_warned_of) {
-    Draft d;
-    const auto folder = [&](const std::string& name) {
-        return "<Directory \"" + d.httpd.path(name) + "\">\nMTLSAllow partner p\n</Directory>\n";
-    };
-    const std::string any = "MTLSAllow any-partner", said = " are not asked";
-    const std::string below = partner("") + folder("htdocs/x");
-    d.warns(below + location("/", any), "htdocs/x/> are not asked: <Location /> at ");
-    d.warns(below + location("/x", any), "htdocs/x/> are not asked at /x: <Location /x> at ");
-    d.warns(below + location("/", "MTLSAuthz Off"), "replaces them with 'MTLSAuthz Off'");
-    d.warns(partner("") + folder("htdocs") + location("/", any), said);
-    d.warns(partner("") + folder("elsewhere") + location("/", any), said);
-    d.warns(partner("") + "<DirectoryMatch x>\nMTLSAllow partner p\n</DirectoryMatch>\n" + location("/", any), said);
-    d.is_silent_about(below + location("/x/y", any), said);
-    d.is_silent_about(below + location("/xy", any), said);
-    d.is_silent_about(below + location("/", "MTLSDeny partner p"), said);
-    d.is_silent_about(partner("") + folder("elsewhere") + location("/x", any), said);
-    d.is_silent_about(below + "<Location /x>\nMTLSEnv All\n</Location>\n", said);
-}
-
-CLAIM(a_gate_that_a_later_wide_section_replaces_is_warned_of_whatever_its_pattern) {
-    Draft d;
-    d.httpd.load("proxy");
-    d.httpd.load("proxy_http");
-    const auto section = [](const std::string& kind, const std::string& of, const std::string& lines) {
-        return "<" + kind + " " + of + ">\n" + lines + "\n</" + kind + ">\n";
-    };
-    const std::string narrow = "MTLSAllow partner p", any = "MTLSAllow any-partner";
-    const std::string wide = location("/", any), said = "replaces the gate of ";
-    for (const auto& [kind, of] : {std::pair("LocationMatch", "^/admin"), std::pair("Location", "~ ^/admin"),
-                                   std::pair("Location", "/adm*"), std::pair("LocationMatch", "secret$")}) {
-        const std::string gate = section(kind, of, narrow);
-        d.warns(partner("") + gate + wide, said);
-        d.is_silent_about(partner("") + wide + gate, said);
-        d.is_silent_about(partner("") + gate + location("/other", any), said);
-        d.is_silent_about(partner("") + gate + location("/", narrow), said);
-    }
-    for (const auto& [kind, of] : {std::pair("Files", "secret.html"), std::pair("FilesMatch", "^secret"),
-                                   std::pair("Proxy", "http://127.0.0.1:1/admin")}) {
-        const std::string gate = section(kind, of, narrow);
-        d.warns(partner("") + gate + wide, " are not asked: <Location /> at ");
-        d.is_silent_about(partner("") + gate + location("/other", any), " are not asked");
-    }
-    const std::string gate = partner("") + location("/admin", narrow);
-    d.warns(gate + section("LocationMatch", "^/", any), said + "<Location /admin>");
-    d.is_silent_about(gate + section("LocationMatch", "\"^/.*[.]gif$\"", any), said);
-    d.warns(gate + section("If", "\"true\"", any), "put these rules into a <Location /> before that one");
-    d.is_silent_about(gate + section("If", "\"-R '192.0.2.1'\"", any), said);
-}
-
-CLAIM(a_gate_that_no_path_can_meet_is_warned_of) {
-    Draft d;
-    for (const auto& [path, message] :
-         {std::pair("\"/My%20Files\"", "write the character instead of '%20'"), std::pair("/adm//x", "merges slashes"),
-          std::pair("/adm/./x", "removes '.'"), std::pair("/adm/..", "removes '.'"), std::pair("adm", "begin with '/'"),
-          std::pair("/adm?q=1", "look at the query in an <If>")}) {
-        d.warns(partner("") + location(path, "MTLSAllow partner p"), message);
-        d.warns(partner("") + location(path, "Require mtls-partner p"), " never applies: ");
-    }
-    for (const char* path : {"\"/My Files\"", "/adm/x", "/a%2fb", "/100%", "/w?ld/*/x", "/a..b/.well-known", "/adm;v=1",
-                             "http://localhost/adm", "\"*\""}) {
-        d.is_silent_about(partner("") + location(path, "MTLSAllow partner p"), " never applies");
-    }
 }
 
 CLAIM(a_tunnel_past_the_gates_is_warned_of) {

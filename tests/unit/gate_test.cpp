@@ -99,17 +99,25 @@ CLAIM(a_method_in_another_case_is_let_in_as_both_and_denied_as_either) {
     CHECK(denied("GET", "HEAD") && denied("GET", "GET") && !denied("POST", "GET") && !denied("write", "GET"));
 }
 
-CLAIM(a_rule_covers_another_only_where_it_lets_in_at_least_the_same) {
-    const auto covers = [](const std::string& a, const std::string& b) {
-        return GateRule::parse_allow(a).value().covers(GateRule::parse_allow(b).value());
+CLAIM(rules_cover_another_only_where_together_they_let_in_at_least_the_same) {
+    const auto covers = [](const std::vector<std::string>& rules, const std::string& rule) {
+        return cover(allow(rules), GateRule::parse_allow(rule).value());
     };
-    CHECK(covers("any-partner", "partner a b"));
-    CHECK(covers("partner a b", "partner b"));
-    CHECK(covers("partner a", "partner a methods=read"));
-    CHECK(covers("partner a methods=read", "partner a methods=GET"));
-    CHECK(covers("partner a", "none"));
-    CHECK(!covers("partner a", "any-partner"));
-    CHECK(!covers("partner a", "group a"));
-    CHECK(!covers("partner a methods=GET", "partner a methods=read"));
-    CHECK(!covers("partner a methods=read", "partner a"));
+    CHECK(covers({"any-partner"}, "partner a b"));
+    CHECK(covers({"partner a b"}, "partner b"));
+    CHECK(covers({"partner a"}, "partner a methods=read"));
+    CHECK(covers({"partner a methods=read"}, "partner a methods=GET"));
+    CHECK(covers({"partner a methods=GET"}, "partner a methods=GET,HEAD"));
+    CHECK(covers({"partner a"}, "none"));
+    CHECK(!covers({"partner a"}, "any-partner"));
+    CHECK(!covers({"partner a"}, "group a"));
+    CHECK(!covers({"partner a methods=GET"}, "partner a methods=read"));
+    CHECK(!covers({"partner a methods=read"}, "partner a"));
+    CHECK(covers({"partner a", "partner b"}, "partner a b"));
+    CHECK(!covers({"partner a", "partner b methods=read"}, "partner a b"));
+    CHECK(covers({"partner a methods=read", "partner a methods=write"}, "partner a"));
+    CHECK(!covers({"partner a methods=read", "partner b methods=write"}, "partner a"));
+    CHECK(!covers({"partner a methods=GET,POST", "partner a methods=PUT"}, "partner a"));
+    CHECK(!covers({"none"}, "partner a"));
+    CHECK(!covers({}, "by-grant"));
 }

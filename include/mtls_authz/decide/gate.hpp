@@ -36,11 +36,11 @@ struct GateRule {
     static GateRule of(Kind kind);  // for every method, without names
 
     std::string text() const;
-    // Whether this rule allows everything that `other` allows, as far as the texts show.
-    bool covers(const GateRule& other) const;
 };
 
 using GateRules = std::vector<GateRule>;
+// Whether these rules together allow everything that `rule` allows, as far as the texts show.
+bool cover(const GateRules& rules, const GateRule& rule);
 
 // MTLSDeny accumulates: the rules of one section, and those of the enclosing sections.
 struct DenyChain {

@@ -22,7 +22,9 @@ public:
     bool contains(std::string_view method) const;
     // For rules that deny: `delete` counts as itself or as DELETE.
     bool may_contain(std::string_view method) const;
-    bool covers(const MethodSet& other) const;
+    // One bit per method that httpd knows, and some for all others. Bits of several sets add up to those of their
+    // union.
+    std::uint64_t bits() const;
     bool is_all() const { return read_ && write_; }
     // The inverse of parse(); the order of methods is fixed.
     std::string text() const;

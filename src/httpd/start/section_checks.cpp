@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 
-#include "httpd/config/config.hpp"
 #include "httpd/config/config_tree.hpp"
+#include "httpd/start/section_paths.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
@@ -14,165 +13,6 @@ namespace mtls::httpd {
 namespace {
 
 using Kind = GateSection::Kind;
-using Findings = std::vector<Diagnostic>;
-
-void warn(Findings& findings, const Where& where, std::string message) {
-    findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
-}
-void fail(Findings& findings, const Where& where, std::string message) {
-    findings.push_back({Diagnostic::Severity::kError, where, std::move(message)});
-}
-
-bool is_literal_location(const GateSection& s) {
-    return s.kind == Kind::kLocation && s.literal_prefix.size() == s.path.size();
-}
-
-bool is_enforced(const DirConfig& c) { return has_gate(c) && gate_mode(c) == GateMode::kOn; }
-
-// Whether a section replaces the allow rules of those that are merged before it.
-bool replaces_rules(const DirConfig& c) { return c.allow != nullptr || (c.mode && !is_enforced(c)); }
-
-std::string rules_text(const DirConfig& c) {
-    if (c.mode == GateMode::kOff) return "MTLSAuthz Off";
-    if (c.allow == nullptr) return "MTLSAuthz LogOnly";
-    std::string out = "MTLSAllow ";
-    for (const GateRule& rule : *c.allow) out += (&rule == &c.allow->front() ? "" : " | ") + rule.text();
-    return out;
-}
-
-// Whether `later`, which replaces the rules of `earlier`, allows partners that `earlier` denied.
-bool is_wider(const DirConfig& later, const DirConfig& earlier) {
-    if (!is_enforced(later)) return true;
-    if (later.allow == nullptr || earlier.allow == nullptr) return earlier.allow == nullptr && later.allow != nullptr;
-    return !std::all_of(later.allow->begin(), later.allow->end(), [&](const GateRule& rule) {
-        return std::any_of(earlier.allow->begin(), earlier.allow->end(),
-                           [&](const GateRule& previous) { return previous.covers(rule); });
-    });
-}
-
-bool is_always_true(const GateSection& s) {
-    return s.kind == Kind::kIf && s.holder == Kind::kServer && (s.other == "<If \"true\">" || s.other == "<If true>");
-}
-
-// The path at and below which the section applies to every request; nothing if some condition is left.
-std::optional<std::string_view> covered_path(const GateSection& s) {
-    if (is_literal_location(s)) return s.path;
-    if (is_always_true(s)) return "/";
-    const bool is_prefix = s.kind == Kind::kLocationMatch && s.path == "^" + s.literal_prefix;
-    return is_prefix ? std::optional<std::string_view>(s.literal_prefix) : std::nullopt;
-}
-
-// Whether `late` is merged after `early`, which is written before it, and applies wherever that does.
-bool replaces(const GateSection& late, const GateSection& early) {
-    const auto over = covered_path(late);
-    if (!over || !replaces_rules(*late.config)) return false;
-    if (is_literal_location(late) && is_literal_location(early)) {
-        return over->size() < early.path.size() && covers(*over, early.path);
-    }
-    // A pattern that comes first is a part of what its literal prefix covers.
-    return is_wider(*late.config, *early.config) && (*over == "/" || covers(*over, early.literal_prefix));
-}
-
-// Virtual hosts inherit what was said of the main server.
-void warn_once(Findings& findings, const Where& where, const std::string& text) {
-    const bool is_said =
-        std::any_of(findings.begin(), findings.end(), [&](const Diagnostic& other) { return other.message == text; });
-    if (!is_said) warn(findings, where, text);
-}
-
-// httpd merges Locations in order of appearance, not by length: a later, shorter one replaces a longer one.
-void check_order(const std::vector<const GateSection*>& sections, Findings& findings) {
-    for (std::size_t i = 0; i < sections.size(); ++i) {
-        const GateSection& early = *sections[i];
-        const bool is_location = early.kind == Kind::kLocation || early.kind == Kind::kLocationMatch;
-        if (!is_location || !is_enforced(*early.config)) continue;
-        for (std::size_t j = 0; j < sections.size(); ++j) {
-            const GateSection& late = *sections[j];
-            if ((j <= i && late.kind != Kind::kIf) || !replaces(late, early)) continue;
-            const bool is_if = late.kind == Kind::kIf;
-            const bool are_literal = is_literal_location(late) && is_literal_location(early);
-            std::string told = is_if         ? "this section "
-                               : are_literal ? "this later, shorter section "
-                                             : "this later section ";
-            told += "replaces the gate of " + early.title() + " at " + early.where.str() + " with '" +
-                    rules_text(*late.config) + "': ";
-            told += is_if ? "<If> is merged after all Locations; put these rules into a <Location /> before that one"
-                          : "Locations count in order of appearance; put it before that one";
-            if (is_if || !are_literal) {
-                warn_once(findings, late.where, told);
-            } else if (is_wider(*late.config, *early.config)) {
-                told += " (an error, since it lets in more than that one)";
-                fail(findings, late.where, told);
-            } else {
-                warn(findings, late.where, told);
-            }
-        }
-    }
-}
-
-// The URL of a folder below DocumentRoot, "/" for a folder around it; empty if no URL is known.
-std::string url_of(const server_rec* s, const std::string& folder) {
-    const std::string root =
-        static_cast<const core_server_config*>(ap_get_core_module_config(s->module_config))->ap_document_root;
-    std::string_view path = folder;
-    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-    if (covers(path, root)) return "/";
-    return is_below(root, path) ? std::string(path.substr(root.size())) : "";
-}
-
-// Locations are merged after Directories, Files and Proxy sections, and replace their rules.
-void check_hidden(const server_rec* s, const std::vector<const GateSection*>& sections, Findings& findings) {
-    for (const GateSection* hidden : sections) {
-        const bool is_before = hidden->kind == Kind::kDirectory || hidden->kind == Kind::kDirectoryMatch ||
-                               hidden->kind == Kind::kFiles || hidden->kind == Kind::kOther;
-        if (!is_before || hidden->config->allow == nullptr || !is_enforced(*hidden->config)) continue;
-        const bool is_literal =
-            hidden->kind == Kind::kDirectory && hidden->literal_prefix.size() == hidden->path.size();
-        const std::string url = is_literal ? url_of(s, hidden->path) : "";
-        const auto over = std::find_if(sections.rbegin(), sections.rend(), [&](const GateSection* location) {
-            const auto path = location->kind == Kind::kIf ? std::nullopt : covered_path(*location);
-            return path && replaces_rules(*location->config) && (*path == "/" || (!url.empty() && covers(*path, url)));
-        });
-        if (over == sections.rend()) continue;
-        const std::string text = "the rules of " + hidden->title() + " are not asked" +
-                                 (*covered_path(**over) == "/" ? "" : " at " + url) + ": " + (*over)->title() + " at " +
-                                 (*over)->where.str() + " is merged after it, and replaces them with '" +
-                                 rules_text(*(*over)->config) + "'; write them into a Location after that one";
-        warn_once(findings, hidden->where, text);
-    }
-}
-
-// Why httpd's path, decoded and normalised, never begins as this one; "" if it may.
-std::string never_matches(const std::string& path) {
-    if (path.find(':') != std::string::npos || path.starts_with('*')) return "";  // a forward proxy's URL; OPTIONS *
-    if (!path.starts_with('/')) return "paths begin with '/'";
-    if (path.find("//") != std::string::npos) return "httpd merges slashes before it looks for sections: write one";
-    if (has_removed_segment(path))
-        return "httpd removes '.' and '..' before it looks for sections: write the path without";
-    if (path.find('=', std::min(path.find('?'), path.size())) != std::string::npos) {
-        return "the query is no part of the path: write the path alone, and look at the query in an <If>";
-    }
-    for (std::size_t at = path.find('%'); at != std::string::npos; at = path.find('%', at + 1)) {
-        const std::string code = path.substr(at + 1, 2);
-        const bool is_escape = code.size() == 2 && hex_digit(code[0]) >= 0 && hex_digit(code[1]) >= 0;
-        // With AllowEncodedSlashes NoDecode, slashes stay as they are.
-        if (is_escape && !equal_nocase(code, "2f")) {
-            return "httpd decodes the path before it looks for sections: write the character instead of '%" + code +
-                   "', in quotes if it is a blank";
-        }
-    }
-    return "";
-}
-
-void check_section(const GateSection& section, Findings& findings) {
-    if (has_gate(*section.config) && gate_mode(*section.config) == GateMode::kLogOnly) {
-        warn(findings, section.where,
-             "MTLSAuthz LogOnly: " + section.title() + " lets everybody through; it only logs what it would deny");
-    }
-    const std::string fault = section.kind == Kind::kLocation ? never_matches(section.path) : "";
-    if (!fault.empty()) warn(findings, section.where, section.title() + " never applies: " + fault);
-}
-
 // Of mod_proxy: a list by which a client may begin a tunnel in which it speaks HTTP again.
 bool is_wide_upgrade(const std::string& word) {
     constexpr std::string_view kUpgrade = "upgrade=";
@@ -244,8 +84,6 @@ void check_tunnels(const server_rec* s, Findings& findings) {
     });
 }
 
-// Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
-// these sections ask for certificates.
 // False if the handshake refuses every certificate, since mod_ssl is given no CA.
 bool knows_a_ca(const server_rec* s) {
     const std::string engine = server_setting(s, "SSLEngine");
@@ -256,6 +94,8 @@ bool knows_a_ca(const server_rec* s) {
                        [s](const char* name) { return !server_setting(s, name).empty(); });
 }
 
+// Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
+// these sections ask for certificates.
 void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
                         Findings& findings) {
     bool asks = asked_elsewhere;
@@ -392,6 +232,25 @@ void check_client_ca(const server_rec* main_server, const server_rec* s, const P
     }
 }
 
+// <If> is asked before any gate is: the variables of this request do not exist yet.
+void check_conditions(const server_rec* s, Findings& findings) {
+    for_each_directive(s, [&findings](const ap_directive_t& d) {
+        if (!starts_nocase(d.directive, "<If") && !starts_nocase(d.directive, "<ElseIf")) return;
+        const std::string_view args = d.args != nullptr ? d.args : "";
+        constexpr std::string_view kVariables[] = {"MTLS_DECISION", "MTLS_REASON",   "MTLS_PARTNER",
+                                                   "MTLS_ATTR_",    "MTLS_VIA",      "MTLS_GROUPS",
+                                                   "MTLS_CERT_",    "MTLS_IDENTITY", "MTLS_GENERATION"};
+        const bool reads = std::any_of(std::begin(kVariables), std::end(kVariables), [args](std::string_view name) {
+            return args.find(name) != std::string_view::npos;
+        });
+        if (!reads) return;
+        warn(findings, place_of(&d),
+             std::string(d.directive) + " " + std::string(args) +
+                 " is asked before a gate sets MTLS_* variables, so they are empty there: write MTLSAllow, MTLSDeny or "
+                 "Require mtls-*");
+    });
+}
+
 void check_servers(const server_rec* main_server, const Policy* policy, Findings& findings) {
     std::vector<const GateSection*> inherited;
     bool some_virtual_asks = false;
@@ -399,18 +258,30 @@ void check_servers(const server_rec* main_server, const Policy* policy, Findings
         if (is_main_server(s)) inherited = server_config(s).sections;
         some_virtual_asks = some_virtual_asks || (s->is_virtual && !server_setting(s, "SSLVerifyClient").empty());
     }
-    check_order(inherited, findings);
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
         if (policy != nullptr) check_client_ca(main_server, s, *policy, findings);
+        check_conditions(s, findings);
         const auto& own = server_config(s).sections;
         std::vector<const GateSection*> sections = inherited;
         if (s->is_virtual) sections.insert(sections.end(), own.begin(), own.end());
         // Virtual hosts inherit what the main server sends to backends.
         if (is_main_server(s) ? !state().sections.empty() : !sections.empty()) check_tunnels(s, findings);
         if (sections.empty()) continue;
-        if (s->is_virtual && !own.empty()) check_order(sections, findings);
-        check_hidden(s, sections, findings);
+        check_order(s, sections, findings);
+        check_reach(s, sections, findings);
         check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
+    }
+}
+
+void check_mode(const GateSection& section, Findings& findings) {
+    const DirConfig& c = *section.config;
+    if (has_gate(c) && gate_mode(c) == GateMode::kLogOnly) {
+        warn(findings, section.where,
+             "MTLSAuthz LogOnly: " + section.title() + " lets everybody through; it only logs what it would deny");
+    }
+    if (c.mode == GateMode::kOff && (c.allow != nullptr || c.deny != nullptr)) {
+        warn(findings, section.where,
+             "MTLSAuthz Off: " + section.title() + " lets everybody through; the rules beside it are not asked");
     }
 }
 
@@ -461,7 +332,7 @@ void check_grants(const Policy& policy, Findings& findings) {
 bool is_main_server(const server_rec* s) { return !s->is_virtual; }
 
 void check_sections(server_rec* main_server, const Policy* policy, std::vector<Diagnostic>& findings) {
-    for (const GateSection* section : state().sections) check_section(*section, findings);
+    for (const GateSection* section : state().sections) check_mode(*section, findings);
     check_servers(main_server, policy, findings);
     if (policy != nullptr) check_grants(*policy, findings);
 }
