@@ -139,6 +139,12 @@ CLAIM(check_refuses_in_a_policy_file_what_the_server_refuses) {
         }
     }
     CHECK_EQUAL(all, "");
+    // Files without a directive: half written, unless they hold a comment.
+    for (const auto& [text, status] :
+         {std::pair("\n\n", 1), std::pair("  \n\t\n", 1), std::pair("# nobody yet\n", 0)}) {
+        site.put("acme.conf", text);
+        test::check_equal(site.run_tool({"check", "partners/acme.conf"}).status, status, text, __FILE__, __LINE__);
+    }
     // The output of DUMP_MTLS_POLICY is refused as a policy file, and accepted from standard input.
     site.put("acme.conf", kAcme);
     site.configure("MTLSTrustAnchor globex.pem\n" + partner("x", "MTLSIdentity CN:x"));

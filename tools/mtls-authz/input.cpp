@@ -138,7 +138,7 @@ private:
         const auto content = read_at_most(kLargestPolicyFile, file);
         if (!content) return fail(file, content.error());
         is_dump_ = dumps_ == Dumps::kAnywhere || file == "-";
-        if (!content.value().empty()) return add_text(content.value(), file);
+        if (!trim(content.value()).empty()) return add_text(content.value(), file);
         out_.findings.push_back(
             {Diagnostic::Severity::kError, {file, 0}, "the policy file is empty, so the server refuses it"});
     }
