@@ -517,3 +517,17 @@ CLAIM(an_audit_log_in_a_folder_that_is_missing_fails_the_test_and_says_how_to_ma
     d.warns("MTLSAuditLog logs/mtls.log", "Syntax OK");
     d.warns("MTLSAuditLog \"|/bin/cat audit/deep/x\"", "Syntax OK");
 }
+
+CLAIM(an_audit_log_that_cannot_be_opened_fails_the_command_that_starts_the_server) {
+    Draft d;
+    d.refuses("MTLSAuditLog logs", "it is a folder: name a file in it");
+    d.refuses("MTLSAuditLog \"|/nonexistent/program -x\"",
+              "there is no program '/nonexistent/program' that can be run");
+    d.is_silent_about("MTLSAuditLog \"|$/nonexistent/program -x\"", "cannot open");
+    // What only opening it shows.
+    std::filesystem::create_symlink("/nonexistent/x/y", d.httpd.path("logs/link.log"));
+    d.httpd.configure("MTLSAuditLog logs/link.log\n");
+    const auto out = d.httpd.run({"-k", "start"});
+    test::check(out.status != 0, out.text, __FILE__, __LINE__);
+    CHECK_CONTAINS(d.httpd.error_log(), "MTLSAuditLog: cannot open 'logs/link.log'");
+}

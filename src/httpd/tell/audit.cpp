@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/sections.hpp"
@@ -99,8 +100,9 @@ int open_audit_logs(apr_pool_t* pconf, server_rec* main_server) {
     return OK;
 }
 
+// httpd reads the configuration twice at start. Only the first time it can still say what is wrong, and exit with 1:
+// the second time it is in the background.
 extern "C" int on_open_logs(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return open_audit_logs(pconf, s); });
 }
 
@@ -124,17 +126,33 @@ AuditLog* audit_log_for(const request_rec* r, Outcome outcome) {
     return log != nullptr && log->wants(outcome) ? log : nullptr;
 }
 
+namespace {
+
+// Why a log cannot be opened; "" if no fault is seen before it is.
+std::string fault_of(const std::string& target) {
+    if (target.front() == '|') {
+        const bool is_shell = target.starts_with("|$");
+        const auto words = config_words(std::string_view(target).substr(is_shell || target.starts_with("||") ? 2 : 1));
+        const bool is_missing =
+            !is_shell && !words.empty() && words.front().starts_with('/') && access(words.front().c_str(), X_OK) != 0;
+        return is_missing ? "; there is no program " + in_quotes(words.front()) + " that can be run" : "";
+    }
+    const std::string path = in_server_root(target);
+    std::error_code none;
+    if (std::filesystem::is_directory(path, none)) return "; it is a folder: name a file in it";
+    return hint_of_missing(path.substr(0, path.rfind('/') + 1) + ".");
+}
+
+}  // namespace
+
 void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& findings) {
     if (is_restart()) return;  // open_logs reports it
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
         const AuditLog* const log = server_config(s).audit;
-        if (log == nullptr || log->target.front() == '|') continue;
-        const std::string path = in_server_root(log->target);
-        const std::string folder = path.substr(0, path.rfind('/') + 1);
-        const std::string hint = hint_of_missing(folder + ".");
-        if (hint.empty()) continue;
+        const std::string fault = log != nullptr ? fault_of(log->target) : "";
+        if (fault.empty()) continue;
         findings.push_back(
-            {Diagnostic::Severity::kError, log->where, "MTLSAuditLog: cannot open " + in_quotes(log->target) + hint});
+            {Diagnostic::Severity::kError, log->where, "MTLSAuditLog: cannot open " + in_quotes(log->target) + fault});
     }
 }
 
