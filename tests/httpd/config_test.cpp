@@ -295,6 +295,10 @@ CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
                 "</LocationMatch>",
             "not anchored");
     d.is_silent_about(partner("") +
+                          "<LocationMatch \"(?i)^/p/(?<NAME>[^/]+)/\">\nMTLSAllow partner %{env:MATCH_NAME}\n"
+                          "</LocationMatch>",
+                      "not anchored");
+    d.is_silent_about(partner("") +
                           "<LocationMatch \"^/p/(?<NAME>[^/|]+)/(a|b)|^/q/\">\n<If \"true\">\n"
                           "MTLSAllow partner %{env:MATCH_NAME}\n</If>\n</LocationMatch>",
                       "MATCH_NAME");
@@ -487,11 +491,18 @@ CLAIM(a_status_page_that_everybody_may_see_is_warned_of) {
     const std::string warning = "sees the names and certificates of your partners";
     const std::string on = "SetHandler mtls-authz-status\nMTLSStatus On\n";
     Draft d;
+    d.httpd.load("rewrite");
     for (const std::string& lines :
          {location("/s", on), location("/s", on + "Require all granted"), location("/s", on + "AuthType MTLS"),
           location("/s", on) + location("/other", "Require ip 127.0.0.1"),
           "MTLSStatus On\n" + location("/s", "SetHandler mtls-authz-status"),
-          location("/s", on + "<RequireAny>\nRequire all granted\n</RequireAny>")}) {
+          location("/s", on + "<RequireAny>\nRequire all granted\n</RequireAny>"),
+          location("/s", on + "<RequireAny>\nRequire all granted\nRequire ip 10.0.0.1\n</RequireAny>"),
+          location("/", "Require ip 127.0.0.1") + location("/s", on + "Require all granted"),
+          location("/", "MTLSAllow partner p") + location("/s", on + "MTLSAuthz Off"),
+          location("/s", on + "MTLSAllow partner p\nMTLSAuthz LogOnly"),
+          std::string("MTLSStatus On\nAddHandler mtls-authz-status .page\n"),
+          std::string("MTLSStatus On\nRewriteEngine On\nRewriteRule ^/m$ - [H=mtls-authz-status]\n")}) {
         d.warns(partner("") + lines, warning);
     }
     for (const std::string& lines :
@@ -499,6 +510,12 @@ CLAIM(a_status_page_that_everybody_may_see_is_warned_of) {
           location("/s", on + "MTLSAllow partner p"), location("/", "Require ip 127.0.0.1") + location("/s", on),
           location("/s", on + "<RequireAll>\nRequire ip 127.0.0.1\n</RequireAll>"),
           "MTLSStatus On\n" + location("/s", "SetHandler mtls-authz-status\nRequire ip 127.0.0.1"),
+          location("\"/\"", "Require ip 127.0.0.1") + location("\"/s\"", on),
+          location("/", "Require ip 127.0.0.1") + location("/s", on + "AuthMerging And\nRequire all granted"),
+          location("/s", on + "Require all granted") + location("/", "Require ip 127.0.0.1"),
+          location("/", "Require ip 127.0.0.1") + location("/s", on + "MTLSAuthz Off"),
+          "MTLSStatus On\nRewriteEngine On\nRewriteRule ^/m$ - [H=mtls-authz-status]\n" +
+              location("/m", "Require ip 127.0.0.1"),
           location("/s", "SetHandler mtls-authz-status\nMTLSStatus Off"), std::string("MTLSStatus On\n")}) {
         d.is_silent_about(partner("") + lines, warning);
     }
@@ -530,4 +547,25 @@ CLAIM(an_audit_log_that_cannot_be_opened_fails_the_command_that_starts_the_serve
     const auto out = d.httpd.run({"-k", "start"});
     test::check(out.status != 0, out.text, __FILE__, __LINE__);
     CHECK_CONTAINS(d.httpd.error_log(), "MTLSAuditLog: cannot open 'logs/link.log'");
+}
+
+CLAIM(auth_type_mtls_stands_beside_limits_and_not_within) {
+    Draft d;
+    const std::string said = "write it beside <Limit>";
+    for (const auto& [begin, end] :
+         {std::pair("<Limit GET>", "</Limit>"), std::pair("<LimitExcept GET>", "</LimitExcept>"),
+          std::pair("<RequireAll>", "</RequireAll>")}) {
+        d.refuses(location("/x", begin + std::string("\nAuthType MTLS\nRequire valid-user\n") + end), said);
+    }
+    d.is_silent_about(location("/x", "AuthType MTLS\n<Limit GET>\nRequire valid-user\n</Limit>"), said);
+}
+
+CLAIM(satisfy_any_beside_require_mtls_is_warned_of) {
+    Draft d;
+    d.httpd.load("access_compat");
+    const std::string said = "Require mtls-* has to hold all the same", policy = partner("");
+    const std::string lines = "Order deny,allow\nDeny from all\nAllow from 127.0.0.1\nSatisfy Any\n";
+    d.warns(policy + location("/x", lines + "Require mtls-partner p"), said);
+    d.is_silent_about(policy + location("/x", lines + "Require valid-user"), said);
+    d.is_silent_about(policy + location("/x", "Require mtls-partner p"), said);
 }

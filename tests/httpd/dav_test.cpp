@@ -188,7 +188,7 @@ CLAIM(a_section_with_authtype_mtls_is_a_gate_below) {
     DavSite nested({"d/acme/f", "l/acme/f", "e/f", "o/basic/f"},
                    location("/dav", "MTLSAllow any-partner") +
                        location("/dav/d/acme", "AuthType MTLS\nRequire user acme") +
-                       location("/dav/l/acme", "<Limit DELETE>\nAuthType MTLS\nRequire user acme\n</Limit>") +
+                       location("/dav/l/acme", "AuthType MTLS\n<Limit DELETE>\nRequire user acme\n</Limit>") +
                        location("/dav/o/basic", "AuthType None\nRequire all granted"));
     nested.refuses(&w.globex, "DELETE", "/dav/d/");
     nested.refuses(&w.globex, "COPY", "/dav/d", "/dav/e/c");

@@ -76,12 +76,16 @@ const ap_directive_t* host_of(const ap_directive_t* node) {
 }
 
 std::optional<std::string_view> literal_location(const ap_directive_t* section) {
-    const bool is_literal = section != nullptr && equal_nocase(section->directive, "<Location") &&
-                            section->args != nullptr && section->args[0] == '/';
-    if (!is_literal) return std::nullopt;
-    const std::string_view args = section->args;  // "/orders>"
-    const std::string_view path = trim(args.substr(0, args.find('>')));
-    return path.find_first_of("*?[") == std::string_view::npos ? std::optional(path) : std::nullopt;
+    if (section == nullptr || !equal_nocase(section->directive, "<Location") || section->args == nullptr) {
+        return std::nullopt;
+    }
+    const std::string_view args = section->args;  // `/orders>` or `"/orders">`
+    std::string_view path = trim(args.substr(0, args.rfind('>')));
+    if (path.size() > 1 && (path.front() == '"' || path.front() == '\'') && path.back() == path.front()) {
+        path = path.substr(1, path.size() - 2);
+    }
+    const bool is_literal = path.starts_with('/') && path.find_first_of("*?[\\") == std::string_view::npos;
+    return is_literal ? std::optional(path) : std::nullopt;
 }
 
 bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wanted) {

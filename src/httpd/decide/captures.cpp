@@ -81,8 +81,15 @@ unsigned pattern_with(const cmd_parms* cmd, const std::string& capture) {
     return 0;
 }
 
+// "(?i)^/x" without its options.
+std::string_view without_options(std::string_view regex) {
+    const std::size_t end = regex.starts_with("(?") ? regex.find_first_not_of("imsxnU-", 2) : std::string_view::npos;
+    return end != std::string_view::npos && regex[end] == ')' ? regex.substr(end + 1) : regex;
+}
+
 // Whether each alternative starts with ^.
 bool is_anchored(std::string_view regex) {
+    regex = without_options(regex);
     int depth = 0;
     bool in_class = false;
     bool begins = true;

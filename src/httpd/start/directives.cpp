@@ -310,6 +310,12 @@ const char* on_auth_type(cmd_parms* cmd, void*, const char* arg) noexcept {
         if (ap_check_cmd_context(cmd, NOT_IN_HTACCESS) != nullptr) {
             return is_ours ? failure(cmd, "AuthType MTLS: not allowed in .htaccess files") : nullptr;
         }
+        // mod_authz_core marks <RequireAll> and the like as limited, too.
+        if (is_ours && ap_check_cmd_context(cmd, NOT_IN_LIMIT) != nullptr) {
+            return failure(cmd,
+                           "AuthType MTLS: counts for all methods and for the whole section: write it beside "
+                           "<Limit>, <LimitExcept>, <RequireAll> and the like, not within");
+        }
         const auto* const config = static_cast<DirConfig*>(ap_get_module_config(cmd->context, &mtls_authz_module));
         if (is_ours) {
             authorizing_section(cmd, section_config(cmd)).authenticates = true;

@@ -283,6 +283,12 @@ void check_mode(const GateSection& section, Findings& findings) {
         warn(findings, section.where,
              "MTLSAuthz Off: " + section.title() + " lets everybody through; the rules beside it are not asked");
     }
+    if (c.has_provider && lower(section.authorization).find("satisfy any") != std::string::npos) {
+        warn(findings, section.where,
+             "Satisfy Any: in " + section.title() +
+                 ", Require mtls-* has to hold all the same, whatever Allow says: for alternatives, write <RequireAny> "
+                 "with Require ip and the like");
+    }
 }
 
 bool asks_for_grants(const DirConfig& c) {
