@@ -101,6 +101,14 @@ CLAIM(a_gate_that_a_later_section_of_the_same_path_replaces_is_warned_of) {
                       gate = location("/acme", kNarrow);
     d.warns(kPartner + gate + location("/acme", kAny), said);
     d.warns(kPartner + gate + location("/acme", kOff + "\nMTLSErrorDetail On"), said);
+    for (const auto& [kind, of] :
+         {std::pair("Directory", d.httpd.path("htdocs")), std::pair("Files", std::string("*.key")),
+          std::pair("LocationMatch", std::string("[.]key$"))}) {
+        const std::string first = kPartner + section(kind, "\"" + of + "\"", kNarrow);
+        d.warns(first + section(kind, "\"" + of + "\"", kAny), "this later section replaces the gate of <");
+        d.is_silent_about(first + section(kind, "\"" + of + "x\"", kAny), "replaces the gate of <");
+        d.is_silent_about(first + section(kind, "\"" + of + "\"", "MTLSDeny partner p"), "replaces the gate of <");
+    }
     d.is_silent_about(kPartner + gate + location("/acme", kNarrow + " methods=read"), said);
     d.is_silent_about(kPartner + gate + location("/acme", "MTLSErrorDetail On"), said);
     d.is_silent_about(kPartner + location("/acme", kAny) + gate, said);
@@ -154,7 +162,7 @@ CLAIM(an_order_that_lets_in_nobody_more_stops_no_start) {
     d.is_silent_about(
         two + location("/x/y", kNarrow + " methods=read\n" + kNarrow + " methods=write") + location("/x", kNarrow),
         error);
-    d.is_silent_about(two + location("/x/y", "MTLSDeny partner q") + location("/x", kAny), error);
+    d.is_silent_about(two + location("/x/y", "MTLSDeny partner q") + location("/x", kAny), "replaces the gate of ");
     d.refuses(two + location("/x/y", kNarrow + "\nMTLSAllow partner q methods=read") +
                   location("/x", "MTLSAllow partner p q"),
               error);

@@ -31,20 +31,28 @@ bool is_wider(const DirConfig& later, const DirConfig& earlier) {
                         [&](const GateRule& rule) { return cover(*earlier.allow, rule); });
 }
 
-// Of two Locations, the later one, which httpd merges after the earlier one.
-void check_locations(const GateSection& early, const GateSection& late, Findings& findings) {
-    const auto reach = reach_of(late);
-    if (!reach || !includes(*reach, early)) return;
+// Whether both apply to the same requests.
+bool are_same(const GateSection& a, const GateSection& b) {
+    return a.kind == b.kind && a.title() == b.title() && a.server == b.server && a.holder == b.holder &&
+           a.holder_prefix == b.holder_prefix;
+}
+
+// Of two Locations, or of two other sections for the same, the later one is merged after the earlier one.
+void check_later(const GateSection& early, const GateSection& late, Findings& findings) {
+    const auto reach = is_location(early) && is_location(late) ? reach_of(late) : std::nullopt;
+    if (!are_same(early, late) && !(reach && includes(*reach, early))) return;
     const bool wider = is_wider(*late.config, *early.config);
     const bool are_literal = is_literal_location(late) && is_literal_location(early);
     const bool is_shorter = are_literal && late.path.size() < early.path.size();
     // A virtual host's own section for the same path is meant to take the place of the main server's.
     const bool is_meant = are_literal && !is_shorter && late.server != early.server;
-    if (is_meant || (!wider && !is_shorter)) return;
+    const bool loses_rules = wider || (is_shorter && early.config->allow != nullptr);
+    if (is_meant || !loses_rules) return;
     const std::string text = std::string(is_shorter ? "this later, shorter section " : "this later section ") +
                              "replaces the gate of " + early.title() + " at " + early.where.str() + " with '" +
                              rules_text(*late.config) +
-                             "': Locations count in order of appearance; put it before that one";
+                             "': " + (is_location(late) ? "Locations" : "sections for the same") +
+                             " count in order of appearance; put it before that one";
     if (is_shorter && wider) {
         add_once(findings, Diagnostic::Severity::kError, late.where,
                  text + " (an error, since it lets in more than that one)");
@@ -132,14 +140,14 @@ void check_order(const server_rec* s, const Sections& sections, Findings& findin
         if (!is_enforced(*one.config)) continue;
         if (one.kind == Kind::kServer) {
             if (one.server == s && one.config->allow != nullptr) check_server_level(s, one, sections, findings);
-        } else if (!is_location(one) && one.kind != Kind::kIf) {
-            if (one.config->allow != nullptr) check_before_locations(s, one, sections, findings);
-        } else if (is_location(one)) {
-            for (auto late = sections.begin(); late != sections.end(); ++late) {
-                if (!replaces_rules(*(*late)->config)) continue;
-                if ((*late)->kind == Kind::kIf) check_if(one, **late, findings);
-                if (is_location(**late) && late > early) check_locations(one, **late, findings);
-            }
+            continue;
+        }
+        if (one.kind == Kind::kIf) continue;
+        if (!is_location(one) && one.config->allow != nullptr) check_before_locations(s, one, sections, findings);
+        for (auto late = sections.begin(); late != sections.end(); ++late) {
+            if (!replaces_rules(*(*late)->config)) continue;
+            if (is_location(one) && (*late)->kind == Kind::kIf) check_if(one, **late, findings);
+            if (late > early) check_later(one, **late, findings);
         }
     }
 }
