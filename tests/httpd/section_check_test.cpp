@@ -184,6 +184,7 @@ CLAIM(a_wildcard_gate_that_leaves_open_what_is_below_is_warned_of) {
     d.is_silent_about(kPartner + section("LocationMatch", "\"^/api/[^/]*\"", kNarrow), said);
     const std::string regex = "reads like a regular expression";
     d.warns(kPartner + location("\"/(api|orders)\"", kNarrow), "write <LocationMatch \"^/(api|orders)\">");
+    d.warns(kPartner + location("\"/api|/orders\"", kNarrow), "write <LocationMatch \"^(/api|/orders)\">");
     d.warns(kPartner + location("\"/api/.*\"", kNarrow), regex);
     d.is_silent_about(kPartner + location("\"/files(1)\"", kNarrow), regex);
 }

@@ -89,7 +89,6 @@ std::string why_never(const GateSection& s) {
         case Kind::kLocation:
             return never_matches(s.path);
         case Kind::kDirectory:
-            if (!s.path.starts_with('/')) return "names of folders begin with '/'";
             // httpd puts a slash behind it.
             if (prefix != s.path || std::filesystem::is_directory(s.path, fault)) return "";
             return fault == std::errc::permission_denied ? "" : no_folder(s.path);
@@ -139,11 +138,12 @@ std::string regex_for(std::string_view pattern) {
 
 void check_wildcards(const GateSection& s, Findings& findings) {
     if (reads_as_regex(s.path)) {
+        const bool is_open = s.path.find('|') != std::string::npos && s.path.find('(') == std::string::npos;
         warn(findings, s.where,
              s.title() +
                  " reads like a regular expression, but is compared as a path with wildcards: write "
                  "<LocationMatch \"^" +
-                 s.path + "\">");
+                 (is_open ? "(" + s.path + ")" : s.path) + "\">");
         return;
     }
     if (is_literal_location(s) || s.path.find('[') != std::string::npos || !s.path.starts_with('/')) return;
