@@ -111,6 +111,25 @@ std::string detail_of_missing(std::string_view name) {
            ", which the policy does not have, so it denies everybody: mend the name, or take the line out";
 }
 
+// Why a rule of MTLSDeny denies. `missing`: a partner that it names and the policy does not have.
+[[gnu::noinline]] void explain_denied(const GateRule& rule, std::string_view missing, const Ask& ask, Decision& out) {
+    const bool is_exact = rule.methods.contains(ask.line.method);
+    out.detail = !missing.empty() ? detail_of_missing(missing)
+                 : is_exact       ? std::string(kDetailDeny)
+                                  : explain_case(ask.line.method);
+}
+
+// Why no rule of MTLSAllow let the request in.
+[[gnu::noinline]] void explain_not_allowed(const Gate& gate, const Ask& ask, Decision& out) {
+    const bool is_by_grant = std::any_of(gate.allow->begin(), gate.allow->end(),
+                                         [](const GateRule& rule) { return rule.kind == GateRule::Kind::kByGrant; });
+    if (is_by_grant && out.reason == Reason::kNotAllowed) out.detail = kDetailByGrant;
+    if (out.reason == Reason::kMethodNotGranted) out.detail = explain_case(ask.line.method);
+    if (ask.line.reaches_below && is_granted_here(gate, ask)) {
+        out.detail = std::string(kActsBelow) + ": grant one that ends in /** (or, but for MOVE, send Depth: 0)";
+    }
+}
+
 // Step 10.
 void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
     out.reason = Reason::kNotAllowed;
@@ -122,31 +141,19 @@ void check_gate(const Gate& gate, const Ask& ask, Decision& out) {
             const std::string_view missing = matches ? "" : missing_partner(rule, *ask.policy);
             if (!matches && missing.empty()) continue;
             out.rule = &rule;
-            if (!missing.empty()) {
-                out.detail = detail_of_missing(missing);
-            } else {
-                out.detail =
-                    rule.methods.contains(ask.line.method) ? std::string(kDetailDeny) : explain_case(ask.line.method);
-            }
-            return;
+            return explain_denied(rule, missing, ask, out);
         }
     }
     if (gate.allow == nullptr) return;
-    bool is_by_grant = false;
     for (const GateRule& rule : *gate.allow) {
         const RuleAnswer answer = check_rule(rule, ask);
-        is_by_grant = is_by_grant || rule.kind == GateRule::Kind::kByGrant;
         if (!answer.fits || (!answer.has_method && out.rule != nullptr)) continue;
         out.reason = answer.has_method ? Reason::kGranted : Reason::kMethodNotGranted;
         out.rule = &rule;
         out.path = answer.path;
         if (answer.has_method) return;
     }
-    if (is_by_grant && out.reason == Reason::kNotAllowed) out.detail = kDetailByGrant;
-    if (out.reason == Reason::kMethodNotGranted) out.detail = explain_case(ask.line.method);
-    if (ask.line.reaches_below && is_granted_here(gate, ask)) {
-        out.detail = std::string(kActsBelow) + ": grant one that ends in /** (or, but for MOVE, send Depth: 0)";
-    }
+    explain_not_allowed(gate, ask, out);
 }
 
 // A grant must cover every reading of the path.

@@ -106,8 +106,11 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
                "in that Require line (for mtls-grant add an MTLSGrant, for AuthType MTLS a Require line), if it may "
                "use this place";
     }
-    if (reason == Reason::kNotAllowed && detail == kDetailDeny) {
-        return "the partner is known, but the MTLSDeny at gate= denies it; take it out there, if it may use this place";
+    if (reason == Reason::kNotAllowed && detail.starts_with(kDetailDeny)) {
+        return detail != kDetailDeny
+                   ? "the MTLSDeny at gate= has to be mended as detail= says"
+                   : "the partner is known, but the MTLSDeny at gate= denies it; take it out there, if it may use this "
+                     "place";
     }
     if (reason == Reason::kNotAllowed && detail == kDetailByGrant) {
         return "the partner is known, but none of its grants fits this path; add an MTLSGrant, if it may use this "

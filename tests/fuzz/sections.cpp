@@ -79,7 +79,7 @@ void gate(std::string_view input) {
         // What was understood is understood again from its own text, and lets in the same.
         const auto again = read(rule.value().text());
         require(again.ok() && again.value().text() == rule.value().text());
-        require(rule.value().covers(again.value()) && again.value().covers(rule.value()));
+        require(mtls::cover({again.value()}, rule.value()) && mtls::cover({rule.value()}, again.value()));
         for (const mtls::NameReference& name : rule.value().names) {
             require(name.capture.empty() != name.literal.empty());
             require(name.capture.empty() || name.capture.starts_with("MATCH_"));

@@ -150,7 +150,8 @@ CLAIM(a_denial_of_a_partner_that_no_policy_has_denies_everybody_and_ends_no_serv
     CHECK_EQUAL(site.get(w.globex), 200);
     CHECK(site.get(w.acme, "/free/x", "POST") != 403);
     CHECK_EQUAL(site.get(w.acme), 200);
-    CHECK_CONTAINS(site.httpd.error_log(), "MTLSDeny: there is no partner 'globex' (did you mean 'globex-inc'?)");
+    CHECK_CONTAINS(site.httpd.error_log(),
+                   "MTLSDeny: there is no partner 'globex': it denies everybody until there is one");
     CHECK_CONTAINS(site.httpd.error_log(), "MTLSDeny names the partner globex, which the policy does not have");
     site.httpd.restart(SIGHUP);
     becomes([&] { return static_cast<int>(site.times("resuming normal operations")); }, 2, "it has restarted");

@@ -44,7 +44,9 @@ inline constexpr std::string_view kMethodsOnAllBelow[] = {"COPY",   "MOVE",   "D
                                                           "REPORT", "SEARCH", "LABEL",  "UPDATE"};
 // Whether it is one, in any case.
 inline bool acts_on_all_below(std::string_view method) {
-    return std::any_of(std::begin(kMethodsOnAllBelow), std::end(kMethodsOnAllBelow),
+    constexpr std::size_t kShortest = 4;  // GET is shorter
+    return method.size() >= kShortest &&
+           std::any_of(std::begin(kMethodsOnAllBelow), std::end(kMethodsOnAllBelow),
                        [method](std::string_view known) { return equal_nocase(known, method); });
 }
 

@@ -200,6 +200,7 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     if (word == "not-allowed") {
         const std::string detail = log_line.get("detail");
         if (detail == kDetailDeny) return {at_gate(log_line), "no MTLSDeny for " + claimed};
+        if (detail.starts_with(kDetailDeny)) return {at_gate(log_line), "an MTLSDeny of partners that there are"};
         if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return {block, "MTLSGrant " + request()};
         return {at_gate(log_line), "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed)};
     }
