@@ -443,7 +443,8 @@ CLAIM(the_log_says_what_a_reload_suspended_revoked_and_lifted) {
     becomes([&] { return site.acme(); }, 403, "suspended");
     site.refuse("# nobody\n");
     becomes([&] { return site.acme(); }, 200, "no longer suspended");
-    CHECK(site.httpd.wait_for_log("; no longer: " + site.httpd.path("revoked/list.conf") + ":1 MTLSSuspend acme \"note=M"));
+    CHECK(site.httpd.wait_for_log("; no longer: " + site.httpd.path("revoked/list.conf") +
+                                  ":1 MTLSSuspend acme \"note=M"));
 }
 
 CLAIM(a_crl_file_that_is_gone_needs_somebody_until_it_is_back) {

@@ -240,7 +240,7 @@ extern "C" void on_insert_trailer_filter(request_rec* r) {
         const RequestState* const request = find_state(r);
         const apr_table_t* const fields =
             request != nullptr && request->handover != nullptr ? request->handover->fields : nullptr;
-        auto* const before = pool_new<BeforeBody>(r->pool, fields, judged_headers(r));
+        auto* const before = pool_new<BeforeBody>(r->pool, BeforeBody{fields, judged_headers(r)});
         // Some modules read the body before: mod_ssl to ask for a certificate then, mod_auth_form for the form.
         clean_after_body(r, *before);
         ap_add_input_filter(kTrailerFilter, before, r, r->connection);

@@ -149,7 +149,8 @@ void check_audit_logs(const server_rec* main_server, std::vector<Diagnostic>& fi
     if (is_restart()) return;  // open_logs reports it
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
         const AuditLog* const log = server_config(s).audit;
-        const std::string fault = log != nullptr ? fault_of(log->target) : "";
+        if (log == nullptr) continue;
+        const std::string fault = fault_of(log->target);
         if (fault.empty()) continue;
         findings.push_back(
             {Diagnostic::Severity::kError, log->where, "MTLSAuditLog: cannot open " + in_quotes(log->target) + fault});
