@@ -112,8 +112,10 @@ CLAIM(what_a_require_line_alone_denies_is_found_by_its_request_id) {
     for (const auto& [path, directive] : rows) {
         const auto json = problem(site.get(&w.globex, path));
         const std::string id = " request_id=" + json["request_id"].get<std::string>() + ":";
-        CHECK(site.httpd.wait_for_log(id));
-        const std::string log = site.httpd.error_log(), mark = "mtls_authz: denied GET \"" + std::string(path) + "\":";
+        const std::string mark = "mtls_authz: denied GET \"" + std::string(path) + "\":";
+        CHECK(site.httpd.wait_for_log(mark));  // when the request has ended
+        const std::string log = site.httpd.error_log();
+        CHECK_CONTAINS(line_with(log, mark), id);
         CHECK_CONTAINS(log, ":error] " + mark + " reason=not-allowed ");
         CHECK_CONTAINS(line_with(log, mark), " directive=\"" + std::string(directive) + "\" ");
     }
