@@ -113,7 +113,8 @@ std::string GateRule::text() const {
 
 namespace {
 
-// Whether the rule is about everybody of whom one of this kind, with this name (null: of a kind without names), is.
+// Whether the rule is about all partners that a rule of this kind and with this name is about. `name`: null for a kind
+// without names.
 bool is_about(const GateRule& rule, GateRule::Kind kind, const NameReference* name) {
     if (rule.kind == GateRule::Kind::kAnyPartner) return true;
     if (rule.kind != kind) return false;

@@ -247,7 +247,7 @@ private:
 
     static bool covers(const Grant& wide, const Grant& narrow) {
         const bool conditions = wide.conditions.empty() || wide.conditions.texts() == narrow.conditions.texts();
-        return conditions && (narrow.methods.bits() & ~wide.methods.bits()) == 0 &&
+        return conditions && wide.methods.covers(narrow.methods) &&
                std::all_of(narrow.paths.begin(), narrow.paths.end(), [&](const PathPattern& path) {
                    return std::any_of(wide.paths.begin(), wide.paths.end(),
                                       [&](const PathPattern& other) { return other.covers(path); });

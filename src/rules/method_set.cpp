@@ -21,7 +21,7 @@ bool in(const Range& range, std::string_view word) {
     return std::find(range.begin(), range.end(), word) != range.end();
 }
 
-// Not inline: rules that let in GET need it not.
+// Not inlined, since requests with GET do not get here.
 [[gnu::noinline]] bool reads_in_any_case(std::string_view method) {
     return std::any_of(kReadMethods.begin(), kReadMethods.end(),
                        [method](std::string_view one) { return equal_nocase(one, method); });

@@ -219,7 +219,7 @@ private:
         // The issuers of this entry and the following ones, until an entry names others (RFC 5280 5.3.3); "" for the
         // list's own.
         std::vector<Serials*> issuers = {&by_issuer[""]};
-        // A few bytes per entry and per issuer may stand for each pair of them.
+        // Each entry counts for each of its issuers: a small list can stand for very many such pairs.
         constexpr std::size_t kMostPairs = 1'000'000;
         std::size_t pairs = 0;
         for (int i = 0; i < count; ++i) {

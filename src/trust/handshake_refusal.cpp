@@ -16,10 +16,8 @@ const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
     {HandshakeRefusal::kUnknownCa, "unknown-ca",
      "no path leads to a CA that this virtual host trusts; if the partner confirms, over a channel that you know, that "
      "this is its CA, add it with MTLSTrustAnchor, and to SSLCACertificateFile unless MTLSClientCA is On; if the "
-     "client "
-     "leaves its intermediates out, have it send them, or add them with MTLSIntermediate, which helps with "
-     "MTLSClientCA "
-     "On; otherwise, if claimed= is there, somebody else has a certificate with this partner's name"},
+     "client leaves its intermediates out, have it send them, or add them with MTLSIntermediate, which helps with "
+     "MTLSClientCA On; otherwise, if claimed= is there, somebody else has a certificate with this partner's name"},
     {HandshakeRefusal::kRevoked, "revoked",
      "a CRL that mod_ssl was given lists a certificate of the chain; if the partner should go on, it needs a new one"},
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",

@@ -143,7 +143,7 @@ CLAIM(a_denial_of_a_partner_that_no_policy_has_denies_everybody_and_ends_no_serv
     site.start("<Location /free>\n MTLSAllow any-partner\n MTLSDeny partner globex methods=read\n</Location>\n");
     CHECK_EQUAL(site.get(w.globex, "/free/x"), 403);
     CHECK_EQUAL(site.get(w.acme, "/free/x"), 200);
-    // Renamed: nobody passes whom the denial kept out.
+    // Renamed: the denial goes on.
     site.put("globex.conf", partner("globex-inc", "MTLSIdentity DNS:api.globex.example\nMTLSTrustAnchor globex.pem"));
     becomes([&] { return site.get(w.acme, "/free/x"); }, 403, "renamed");
     CHECK_EQUAL(site.get(w.globex, "/free/x"), 403);

@@ -53,8 +53,8 @@ struct Decision {
 // How the detail of a denial begins where a recursive WebDAV method has a grant for its path alone.
 constexpr const char* kActsBelow = "it also acts on what is below its path";
 
-// The first partner that a rule names and the policy lacks; empty: none. A denial that names one denies everybody: by a
-// mistake in it, or when a partner is renamed or removed, nobody may pass whom it kept out.
+// The first partner that a rule names and the policy lacks; empty: none. An MTLSDeny with such a name denies everybody:
+// where the name is mistyped, or its partner renamed, it would otherwise let in the partner that it is to keep out.
 std::string_view missing_partner(const GateRule& rule, const Policy& policy);
 
 // `out` must be default-constructed. Throws only std::bad_alloc.

@@ -38,8 +38,9 @@ struct KeeperBoard {
     // Returns what create() made in `memory`; null if another version of this code made it.
     static KeeperBoard* adopt(void* memory);
 
-    // Seconds since the oldest heartbeat of the keeper's threads, and the limits after which the keeper counts as hung:
-    // a thread that reads or builds for long sends none, and it or another one uses processor time.
+    // Seconds since the oldest heartbeat of the keeper's threads, and the limits after which the keeper counts as hung.
+    // The second one is for a keeper that uses processor time: a thread that reads or builds for long sends no
+    // heartbeat.
     std::int64_t silence() const;
     static constexpr std::int64_t kLongestSilence = 30, kLongestBusySilence = 600;
     bool is_kept() const;

@@ -62,7 +62,8 @@ Matches matches_on_disk(const std::string& pattern, const FileTrust* trust, cons
     return out;
 }
 
-// Warns of a pattern that fits no file at the first look: a mistyped one would refuse nobody.
+// Warns of a pattern that fits no file when it is looked at for the first time: if it is mistyped, the refusals that it
+// should have found do not count. `was_seen`: set by the first call.
 inline void warn_of_empty(std::string_view directive, std::string_view consequence, const WatchedFiles& files,
                           bool is_empty, bool& was_seen, std::vector<Diagnostic>& findings) {
     if (std::exchange(was_seen, true) || !is_empty) return;

@@ -25,6 +25,7 @@ public:
     // One bit per method that httpd knows, and some for all others. Bits of several sets add up to those of their
     // union.
     std::uint64_t bits() const;
+    bool covers(const MethodSet& other) const { return (other.bits() & ~bits()) == 0; }
     bool is_all() const { return read_ && write_; }
     // The inverse of parse(); the order of methods is fixed.
     std::string text() const;

@@ -122,8 +122,8 @@ public:
     // older than the delta.
     bool completes(const Crl& base) const;
     bool supersedes(const Crl& other) const { return id_.supersedes(other.id_); }
-    // Whether this list takes the place of one that its own file held before, while no signer of either is verified:
-    // the signer is of a key that the lists name alike, as far as they do.
+    // Whether this list replaces one that its own file held before, while neither has a verified signer: it supersedes
+    // that one, and both name the same key of their signer, or none.
     bool replaces_unverified(const Crl& other, std::int64_t now) const;
     bool is_same_as(const Crl& other) const { return id_.digest == other.id_.digest; }
     const std::string& digest() const { return id_.digest; }  // SHA-256 of the whole list

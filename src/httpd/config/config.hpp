@@ -91,6 +91,7 @@ struct GateSection {
     const DirConfig* config =
         nullptr;  // of this section only; without gate settings if it only has Require mtls-* or AuthType MTLS
     std::string title() const;  // "<Location /orders>"
+    bool is_literal() const { return literal_prefix == path; }
 };
 
 struct ServerConfig {
@@ -201,6 +202,7 @@ inline bool has_gate(const DirConfig& c) {
     return c.allow != nullptr || c.deny != nullptr;
 }
 inline GateMode gate_mode(const DirConfig& c) { return c.mode.value_or(GateMode::kOn); }
+inline bool is_enforced(const DirConfig& c) { return has_gate(c) && gate_mode(c) == GateMode::kOn; }
 
 // Whether AuthType MTLS applies.
 inline bool is_authenticated_here(request_rec* r) {

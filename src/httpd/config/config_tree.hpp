@@ -17,6 +17,9 @@ bool is_any_directive(const std::function<bool(const ap_directive_t&)>& is_wante
 // Calls `visit` for each directive of all servers, also inside sections.
 void for_every_directive(const std::function<void(const ap_directive_t&)>& visit);
 
+// The characters with a special meaning in a regular expression.
+constexpr std::string_view kRegexMarks = "\\.[]()*+?{}|$^";
+
 // Whether RegexDefaultOptions changes how regular expressions match, as ICASE or EXTENDED do.
 bool has_regex_options();
 

@@ -53,19 +53,20 @@ bool has_alternatives(std::string_view regex) {
     return false;
 }
 
-bool is_in(std::string_view set, char c) { return set.find(c) != std::string_view::npos; }
-
 // The text before the first character with a special meaning in a regular expression.
 std::string regex_literal_prefix(std::string_view regex) {
     if (!regex.starts_with('^') || has_alternatives(regex) || has_regex_options()) return {};
     std::string out;
     std::size_t at = 1;
-    for (; at < regex.size() && !is_in("[]().*+?{}|$^", regex[at]); ++at) {
-        if (regex[at] == '\\' && (++at == regex.size() || is_alnum(regex[at]))) return out;  // a class, not a character
+    for (; at < regex.size(); ++at) {
+        const bool is_escaped = regex[at] == '\\';
+        if (is_escaped && (++at == regex.size() || is_alnum(regex[at]))) return out;  // a class, not a character
+        if (!is_escaped && kRegexMarks.find(regex[at]) != kRegexMarks.npos) break;
         out += regex[at];
     }
     // A quantifier makes the character before it optional.
-    if (at < regex.size() && is_in("*?{", regex[at]) && !out.empty()) out.pop_back();
+    const bool is_optional = at < regex.size() && std::string_view("*?{").find(regex[at]) != std::string_view::npos;
+    if (is_optional && !out.empty()) out.pop_back();
     return out;
 }
 

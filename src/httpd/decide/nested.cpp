@@ -23,8 +23,7 @@ bool is_destination(const request_rec* r) {
 
 // A file has nothing below it, unless a script serves it; that is known in fixups.
 bool is_file(const request_rec* r) {
-    const bool has_more = r->path_info != nullptr && *r->path_info != '\0';
-    return r->finfo.filetype == APR_REG && !has_more && (!is_programs(r) || is_served_by_dav(r));
+    return r->finfo.filetype == APR_REG && !has_path_info(r) && (!is_programs(r) || is_served_by_dav(r));
 }
 
 // RFC 4918 9.6.1 and 9.9.2: DELETE and MOVE act on everything below, whatever Depth says. RFC 3253 7.1 and 8.2: without
@@ -85,15 +84,15 @@ bool covers_something_below(const GateSection& section, const request_rec* r) {
 bool is_replaced_by(const DirConfig& here, const GateSection& section) {
     const GateSection* const own = here.section;
     return section.kind == GateSection::Kind::kFiles && section.config->deny == nullptr && own != nullptr &&
-           own->kind == GateSection::Kind::kLocation && own->literal_prefix.size() == own->path.size() &&
-           own->config->allow != nullptr && own->config->allow == here.allow;
+           own->kind == GateSection::Kind::kLocation && own->is_literal() && own->config->allow != nullptr &&
+           own->config->allow == here.allow;
 }
 
 // Whether the section has checks that this request's own sections do not have. A section with other captures below
 // counts as another one.
 bool is_other_gate(const GateSection& section, const DirConfig& here) {
     const DirConfig& own = *section.config;
-    const bool is_gate = has_gate(own) && gate_mode(own) == GateMode::kOn;
+    const bool is_gate = is_enforced(own);
     const bool same_gate = here.section == &section || (own.allow != nullptr && own.allow == here.allow);
     const bool authorizes = own.has_provider || section.authenticates;
     return (is_gate && !(same_gate && has_same_captures_below(own)) && !is_replaced_by(here, section)) ||

@@ -30,6 +30,8 @@ bool reaches_below(const request_rec* r);
 
 // Known in fixups.
 bool is_served_by_dav(const request_rec* r) noexcept;
+inline bool has_path_info(const request_rec* r) noexcept { return r->path_info != nullptr && *r->path_info != '\0'; }
+
 // Whether a program handles the file, as far as known: before fixups, a script counts as a plain file.
 bool is_programs(const request_rec* r) noexcept;
 

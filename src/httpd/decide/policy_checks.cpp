@@ -1,6 +1,8 @@
 #include "httpd/decide/policy_checks.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
 
 #include "httpd/config/config.hpp"
@@ -111,33 +113,45 @@ void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
     }
 }
 
-// mod_ssl's CAs for one virtual host, to be compared with anchors.
+// mod_ssl's CAs for one virtual host, to be compared with anchors. Many partners may share an anchor: each certificate
+// is compared once.
 class HandshakeCas {
 public:
     explicit HandshakeCas(const ServerCas& cas) {
         for (const X509Ptr& ca : cas.certificates)
-            cas_.push_back({read_name(*X509_get_subject_name(ca.get())).canonical, spki_sha256(*ca), ca.get()});
+            by_name_.emplace(read_name(*X509_get_subject_name(ca.get())).canonical, Ca{spki_sha256(*ca), ca.get()});
     }
     // Whether the handshake accepts certificates of this CA: mod_ssl has it, or the CA that issued it.
-    bool know(const AnchorCertificate& anchor) const {
-        const ErrorQueueGuard errors;
-        return std::any_of(cas_.begin(), cas_.end(), [&](const Ca& ca) {
-            if (anchor.subject == ca.name && anchor.spki_sha256 == ca.key) return true;
-            return anchor.issuer == ca.name &&
-                   X509_verify(anchor.decode().get(), X509_get0_pubkey(ca.certificate)) == 1;
-        });
+    bool know(const AnchorCertificate& anchor) {
+        const auto [known, is_new] = known_.try_emplace(std::string(anchor.sha256));
+        if (is_new) known->second = have(anchor) || have_issued(anchor);
+        return known->second;
     }
 
 private:
     struct Ca {
-        std::string name, key;
+        std::string key;
         X509* certificate;
     };
-    std::vector<Ca> cas_;
+
+    bool have(const AnchorCertificate& anchor) const {
+        const auto [first, last] = by_name_.equal_range(anchor.subject.view());
+        return std::any_of(first, last, [&](const auto& ca) { return anchor.spki_sha256 == ca.second.key; });
+    }
+    bool have_issued(const AnchorCertificate& anchor) const {
+        const ErrorQueueGuard errors;
+        const auto [first, last] = by_name_.equal_range(anchor.issuer.view());
+        return std::any_of(first, last, [&](const auto& ca) {
+            return X509_verify(anchor.decode().get(), X509_get0_pubkey(ca.second.certificate)) == 1;
+        });
+    }
+
+    std::multimap<std::string, Ca, std::less<>> by_name_;
+    std::map<std::string, bool> known_;  // by digest
 };
 
 void check_anchors_at(const server_rec* s, const Policy& policy, std::vector<Diagnostic>& findings) {
-    const HandshakeCas cas(server_config(s).cas);
+    HandshakeCas cas(server_config(s).cas);
     constexpr std::size_t kMostNamed = 10;
     std::size_t unknown = 0;
     for (const Partner& partner : policy.partners()) {

@@ -116,7 +116,7 @@ public:
         Guards out;
         out.is_unclear = copy.is_condition_refused && has_deciding_conditions(located);
         out.section = config.section;
-        out.is_gated = has_gate(config) && gate_mode(config) == GateMode::kOn;
+        out.is_gated = is_enforced(config);
         if (out.is_gated) out.rules = rules_of(&r);
         if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
         out.authorizes = authorizes(&r);
@@ -258,7 +258,7 @@ bool may_have_removed_segments(const request_rec* r) noexcept {
                    raw->find("%2") != std::string_view::npos);
 }
 
-// Whether that was judged for a request that was let in, or is nothing else than its path.
+// Of a request that was let in: whether its request line was judged, or holds nothing but the path that was.
 bool is_line_judged(const request_rec* r) noexcept {
     return find_state(r)->is_line_judged || (r->uri == r->parsed_uri.path && !may_have_removed_segments(r));
 }
@@ -284,8 +284,6 @@ std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
     const std::string_view asked = path, own = r->uri != nullptr ? r->uri : "";
     return asked.starts_with('/') && asked != own ? std::optional(asked) : std::nullopt;
 }
-
-bool has_path_info(const request_rec* r) noexcept { return r->path_info != nullptr && *r->path_info != '\0'; }
 
 // Whether httpd itself serves the file that it found. mod_actions chooses a program by type and method, too.
 bool is_plain_file(const request_rec* r) noexcept {
@@ -410,7 +408,8 @@ PathReadings read_path(request_rec* r) {
     }
     const SectionWalk walk(r);
     const Guards own = walk.guards_of(r->uri);
-    // With its authority as a folder, most paths are outside of the Locations, where nobody needs a grant.
+    // In absolute form, one reading has the authority as its first folder: /HOST/PATH. Where that is behind no gate, it
+    // needs no grant.
     const bool is_folder_added = is_in_absolute_form(r) && own.section == dir_config(r).section;
     for (std::string& reading : *others) {
         const Guards guards = walk.guards_of(reading);

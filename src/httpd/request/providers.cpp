@@ -189,7 +189,7 @@ const Word& word_of(Kind kind) {
     return *std::find_if(std::begin(kWords), std::end(kWords), [kind](const Word& w) { return w.kind == kind; });
 }
 
-// In fixups, first: another line let the request in, so whatever refuses it now, the one that did not hold did not.
+// Runs first in fixups. The request is authorized by then: a Require line that did not hold has not denied it.
 extern "C" int on_authorized(request_rec* r) {
     RequestState* const request = find_state(r);
     if (request != nullptr) request->denied_for.reset();
@@ -221,7 +221,7 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         if (!requirement) return failure(cmd, requirement.error());
         requirement.value()->rules.front().where = place_of(cmd->directive);
         for (const std::string& text : requirement.value()->warnings) {
-            // A refusal that refuses nobody, as in MTLSRevoke.
+            // Behind `not`, such a selector would refuse nobody: an error, as in MTLSRevoke.
             if (requirement.value()->is_refusing) return failure(cmd, requirement.value()->text + ": " + text);
             state().gate_warnings.push_back(
                 {Diagnostic::Severity::kWarning, place_of(cmd->directive), "Require mtls-identity: " + text});
@@ -262,7 +262,7 @@ constexpr const char* kAuthType = "AuthType MTLS";
 int authenticate(request_rec* r) {
     if (!is_authenticated_here(r)) return DECLINED;
     RequestDecision d = decide_requirement(r, {{GateRule::of(GateRule::Kind::kAnyPartner)}, {}, {}, {}, false, false});
-    d.rule = nullptr;  // of this function
+    d.rule = nullptr;  // that of this call, which ends
     forbid_caching(r);
     account_for_provider(r, d, kAuthType, d.granted());
     RequestState& request = request_state(r);

@@ -93,8 +93,7 @@ std::string url_of(const server_rec* s, const std::string& folder) {
 // Locations are merged after Directories, Files and Proxy sections, and replace their rules.
 void check_before_locations(const server_rec* s, const GateSection& hidden, const Sections& sections,
                             Findings& findings) {
-    const bool is_literal = hidden.kind == Kind::kDirectory && hidden.literal_prefix.size() == hidden.path.size();
-    const std::string url = is_literal ? url_of(s, hidden.path) : "";
+    const std::string url = hidden.kind == Kind::kDirectory && hidden.is_literal() ? url_of(s, hidden.path) : "";
     const auto over = std::find_if(sections.rbegin(), sections.rend(), [&](const GateSection* late) {
         const auto reach = is_location(*late) ? reach_of(*late) : std::nullopt;
         return reach && replaces_rules(*late->config) &&
@@ -111,8 +110,7 @@ void check_before_locations(const server_rec* s, const GateSection& hidden, cons
 // All other sections are merged after the rules of a server itself, those of the main server, too.
 void check_server_level(const server_rec* s, const GateSection& hidden, const Sections& sections, Findings& findings) {
     for (const GateSection* late : sections) {
-        const bool is_folder =
-            late->kind == Kind::kDirectory && late->literal_prefix == late->path && url_of(s, late->path) == "/";
+        const bool is_folder = late->kind == Kind::kDirectory && late->is_literal() && url_of(s, late->path) == "/";
         const auto reach = reach_of(*late);
         const bool is_over = is_folder || (reach && reach->is_everything());
         if (!is_over || !replaces_rules(*late->config) || !is_wider(*late->config, *hidden.config)) continue;

@@ -17,8 +17,6 @@ namespace {
 
 using Kind = GateSection::Kind;
 
-constexpr std::string_view kRegexMarks = "\\.[]()*+?{}|$^";
-
 bool is_always_true(const GateSection& s) {
     return s.kind == Kind::kIf && s.holder == Kind::kServer && (s.other == "<If \"true\">" || s.other == "<If true>");
 }
@@ -90,7 +88,7 @@ std::string why_never(const GateSection& s) {
             return never_matches(s.path);
         case Kind::kDirectory:
             // httpd puts a slash behind it.
-            if (prefix != s.path || std::filesystem::is_directory(s.path, fault)) return "";
+            if (!s.is_literal() || std::filesystem::is_directory(s.path, fault)) return "";
             return fault == std::errc::permission_denied ? "" : no_folder(s.path);
         case Kind::kDirectoryMatch:
             return prefix.starts_with('/') && !is_on_disk(prefix) ? no_folder(prefix) : "";
@@ -193,9 +191,7 @@ void check_slash(const GateSection& s, const Sections& sections, Findings& findi
 
 }  // namespace
 
-bool is_literal_location(const GateSection& s) {
-    return s.kind == Kind::kLocation && s.literal_prefix.size() == s.path.size();
-}
+bool is_literal_location(const GateSection& s) { return s.kind == Kind::kLocation && s.is_literal(); }
 
 bool Reach::has(std::string_view one) const {
     if (kind == Kind::kFits) {

@@ -20,10 +20,9 @@ inline void warn(Findings& findings, const Where& where, std::string message) {
 // Virtual hosts inherit what was said of the main server.
 void add_once(Findings& findings, Diagnostic::Severity severity, const Where& where, const std::string& text);
 
-inline bool is_enforced(const DirConfig& c) { return has_gate(c) && gate_mode(c) == GateMode::kOn; }
 bool is_literal_location(const GateSection& s);
 
-// The paths to all requests of which a section applies.
+// The paths at which a section applies to every request.
 struct Reach {
     enum class Kind {
         kBelow,   // the path, and below it

@@ -60,7 +60,7 @@ public:
     void add(const ap_directive_t* node) {
         for (const ap_directive_t* d = node; d != nullptr; d = d->next) {
             denies_ = denies_ || equal_nocase(d->directive, "Deny");
-            // By AuthMerging, what is around counts, too.
+            // With AuthMerging And or Or, the Require lines of the sections around count, too.
             is_merged_ =
                 is_merged_ || (equal_nocase(d->directive, "AuthMerging") && !has_words(*d, "AuthMerging", {"Off"}));
         }
@@ -89,7 +89,7 @@ std::optional<std::string> path_of(const ap_directive_t& d) {
     std::string pattern = config_words(d.args)[0];
     if (pattern.starts_with('^')) pattern.erase(0, 1);
     if (pattern.ends_with('$')) pattern.pop_back();
-    const bool is_plain = pattern.starts_with('/') && pattern.find_first_of("\\.[]()*+?{}|$^") == std::string::npos;
+    const bool is_plain = pattern.starts_with('/') && pattern.find_first_of(kRegexMarks) == std::string::npos;
     return is_plain ? std::optional(pattern) : std::nullopt;
 }
 

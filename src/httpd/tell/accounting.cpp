@@ -226,7 +226,7 @@ void close_provider_account(request_rec* r, const RequestState& request) {
     Account account = *finding.account;
     account.outcome = outcome;
     account.status = r->status;
-    // To a 401 a login is the answer.
+    // A 401 asks the client to log in: it is not denied yet.
     if (denied && r->status != HTTP_UNAUTHORIZED) log_provider_denial(r, finding, account);
     if (AuditLog* const audit = audit_log_for(r, outcome)) audit->write(account);
 }

@@ -100,8 +100,8 @@ int open_audit_logs(apr_pool_t* pconf, server_rec* main_server) {
     return OK;
 }
 
-// httpd reads the configuration twice at start. Only the first time it can still say what is wrong, and exit with 1:
-// the second time it is in the background.
+// Opens the logs in both passes of a start, as mod_log_config does. After a fault in the first pass, `httpd -k start`
+// exits with 1; in the second pass httpd runs in the background already.
 extern "C" int on_open_logs(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* s) {
     return guarded(s, HTTP_INTERNAL_SERVER_ERROR, [&] { return open_audit_logs(pconf, s); });
 }
