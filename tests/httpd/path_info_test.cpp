@@ -18,7 +18,9 @@ struct Programs {
                                          std::filesystem::perms::owner_exec | std::filesystem::perms::others_exec,
                                          std::filesystem::perm_options::add);
         }
-        for (const char* name : {"cgi", "proxy", "proxy_fcgi", "proxy_http"}) site.load(name);
+        for (const char* name :
+             {"cgi", "proxy", "proxy_fcgi", "proxy_http", "slotmem_shm", "proxy_balancer", "lbmethod_byrequests"})
+            site.load(name);
         site.vhost(vhost + "ScriptAlias /mounted \"" + site.httpd.path("htdocs/b/keys.cgi") + "\"\n");
         site.start("<Directory \"" + site.httpd.path("htdocs") +
                    "\">\nOptions +ExecCGI\nAddHandler cgi-script .cgi\nAcceptPathInfo On\n</Directory>\n" + gates);
@@ -70,10 +72,15 @@ CLAIM(a_gate_below_a_program_decides_what_it_names) {
 
 CLAIM(a_program_that_a_backend_finds_in_the_path_is_read_as_the_path) {
     const World& w = world();
-    Programs p(matching("^/(fcgi|http)/run\\.php$", kAcme) + location("/fcgi/in", "MTLSAllow any-partner"),
-               "ProxyPass /fcgi fcgi://127.0.0.1:1/app\nProxyPass /http http://127.0.0.1:1/app\n");
-    p.answers(&w.globex, "/fcgi/run.php/x", 403);
-    p.answers(&w.acme, "/fcgi/run.php", 503);
+    Programs p(
+        matching("^/(fcgi|socket|balancer|http)/run\\.php$", kAcme) + location("/fcgi/in", "MTLSAllow any-partner"),
+        "ProxyPass /fcgi fcgi://127.0.0.1:1/app\nProxyPass /socket unix:/nowhere.sock|fcgi://localhost/app\n"
+        "ProxyPass /balancer balancer://php/app\n<Proxy balancer://php>\nBalancerMember fcgi://127.0.0.1:1\n"
+        "</Proxy>\nProxyPass /http http://127.0.0.1:1/app\n");
+    for (const std::string by : {"/fcgi", "/socket", "/balancer"}) {
+        p.answers(&w.globex, by + "/run.php/x", 403);
+        p.answers(&w.acme, by + "/run.php", 503);
+    }
     p.answers(&w.globex, "/fcgi/v1.2/x", 503);
     p.answers(&w.globex, "/fcgi/in/run.php/x", 503);
     p.answers(&w.globex, "/http/run.php/x", 503);

@@ -305,14 +305,16 @@ std::optional<std::string_view> raw_path(const request_rec* r) {
     return raw && has_removed_segment(*raw) ? raw : std::nullopt;
 }
 
-bool may_have_path_info(const request_rec* r) noexcept {
-    return has_path_info(r) || (r->proxyreq != PROXYREQ_NONE && !is_proxied_as_decided(r));
+// A backend that may find a file in the path itself. Of a balancer, the members are not known here.
+bool is_proxied_to_program(const request_rec* r) noexcept {
+    return r->proxyreq != PROXYREQ_NONE && !is_proxied_as_decided(r);
 }
+
+bool may_have_path_info(const request_rec* r) noexcept { return has_path_info(r) || is_proxied_to_program(r); }
 
 // The paths of the file or program that may serve the request, if what follows is its PATH_INFO. Not of a program that
 // is mounted under another name (ScriptAlias, WSGIScriptAlias): it is known by its URLs, not as a file.
 std::vector<std::string> paths_of_files(const request_rec* r) {
-    constexpr std::string_view kPrograms[] = {"proxy:fcgi://", "proxy:scgi://", "proxy:uwsgi://"};
     const std::string_view uri = r->uri, to = r->filename != nullptr ? r->filename : "";
     std::vector<std::string> out;
     const std::string_view rest = r->path_info != nullptr ? r->path_info : "";
@@ -323,8 +325,7 @@ std::vector<std::string> paths_of_files(const request_rec* r) {
             out.emplace_back(path);
     }
     // The backend finds the file: a part of the path with an extension (cgi.fix_pathinfo of PHP).
-    const bool is_by_backend = std::any_of(std::begin(kPrograms), std::end(kPrograms),
-                                           [to](std::string_view scheme) { return to.starts_with(scheme); });
+    const bool is_by_backend = is_proxied_to_program(r);
     for (std::size_t at = 1; is_by_backend && (at = uri.find('/', at)) != uri.npos; ++at) {
         const std::string_view path = uri.substr(0, at);
         if (path.find('.', path.rfind('/') + 1) != path.npos) out.emplace_back(path);
