@@ -135,7 +135,8 @@ CLAIM(another_pattern_that_names_the_file_of_a_crl_keeps_it_in_force) {
     const Pki& p = pki();
     Folder folder;
     const auto known = known_of({&p.ca});
-    const WatchedFiles literal = folder.files("ca.crl"), glob = folder.files("*.crl", 2), other = folder.files("b*.crl", 3);
+    const WatchedFiles literal = folder.files("ca.crl"), glob = folder.files("*.crl", 2),
+                       other = folder.files("b*.crl", 3);
     using Patterns = std::vector<WatchedFiles>;
     for (const auto& [before, after] : {std::pair(Patterns{literal}, Patterns{glob}),
                                         {{glob}, {literal}},
