@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "explanation.hpp"
+#include "../explain/explanation.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/lint.hpp"
 
