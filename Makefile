@@ -141,7 +141,7 @@ fuzz: setup-lint  ## 10,000,000 random pairs by the plain rules and 100,000 chai
 	  $(BUILD)/fuzz_$$target -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=1 -artifact_prefix=$(BUILD)/ \
 	    $(BUILD)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; done
 
-bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and HAProxy: some 13 minutes (QUICK=1: fewer identities; ONLY=requests: a part)
+bench: setup-bench  ## what the module costs beside httpd's own rules, nginx and HAProxy: some 6 minutes (QUICK=1: fewer identities; ONLY=requests: a part)
 	@$(MAKE) --no-print-directory $(MODULE) $(TOOL) $(BUILD)/bench $(BUILD)/bench_decide
 	$(BUILD)/bench $(abspath $(MODULE)) $(abspath $(TOOL)) $(BUILD)/bench.json $(if $(QUICK),quick) $(ONLY)
 	$(BUILD)/bench_decide --benchmark_out=$(BUILD)/bench-decide.json --benchmark_out_format=json

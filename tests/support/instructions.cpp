@@ -34,6 +34,12 @@ std::vector<std::string> InstructionCounter::wrapper(const std::string& part_beg
     return words;
 }
 
+std::vector<std::string> InstructionCounter::wrapper_within(const std::string& function) const {
+    std::vector<std::string> words = wrapper("");
+    words.push_back("--toggle-collect=" + function);
+    return words;
+}
+
 std::vector<std::uint64_t> InstructionCounter::sums(const std::string& by) const {
     std::map<unsigned long, std::uint64_t> found;
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {

@@ -16,6 +16,8 @@ public:
     // The prefix of the server's command line. The process keeps its id. `part_begins`: each call of this function
     // starts a new part, for its thread only; empty: one part.
     std::vector<std::string> wrapper(const std::string& part_begins = "ap_process_connection") const;
+    // Counts in calls of this function, and in what it calls; in one part.
+    std::vector<std::string> wrapper_within(const std::string& function) const;
 
     // Instructions of the parts, in order, without system calls and other processes; call it after the server has
     // stopped. The last part includes the stop, and the other threads.
