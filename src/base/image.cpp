@@ -13,6 +13,18 @@
 
 namespace mtls {
 
+const char* name_of(Watched kind) {
+    switch (kind) {
+        case Watched::kRefusals:
+            return "revocations";
+        case Watched::kCrls:
+            return "CRLs";
+        case Watched::kPolicy:
+            break;
+    }
+    return "policy";
+}
+
 namespace {
 
 constexpr std::array<char, 8> kMagic = {'m', 't', 'l', 's', 'i', 'm', 'g', '\n'};

@@ -17,6 +17,8 @@ namespace mtls {
 // kind, and its own image.
 enum class Watched { kRefusals, kCrls, kPolicy };
 constexpr std::size_t kWatched = 3;
+constexpr std::size_t index_of(Watched kind) { return static_cast<std::size_t>(kind); }
+const char* name_of(Watched kind);  // in messages
 
 // Identifies the code and the layout of this build. Images and shared memory are read only by the build that wrote
 // them.
