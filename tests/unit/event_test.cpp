@@ -377,14 +377,14 @@ CLAIM(a_program_is_ended_in_time_even_where_whoever_ran_it_is_gone) {
     const pid_t runner_of_it = fork();
     if (runner_of_it == 0) {
         std::atomic<std::int32_t> runner{0};
-        EventProgram({file}).run("x", runner, milliseconds(1000));
+        EventProgram({file}).run("x", runner, milliseconds(3000));  // on a busy machine, it takes a while to begin
         _exit(0);
     }
-    for (int i = 0; i < 100 && folder.text("a").empty(); ++i) std::this_thread::sleep_for(milliseconds(20));
+    for (int i = 0; i < 500 && folder.text("a").empty(); ++i) std::this_thread::sleep_for(milliseconds(20));
     kill(runner_of_it, SIGKILL);
     waitpid(runner_of_it, nullptr, 0);
     const std::string program = folder.text("a");
     CHECK(is_there(program));
-    for (int i = 0; i < 150 && is_there(program); ++i) std::this_thread::sleep_for(milliseconds(20));
+    for (int i = 0; i < 500 && is_there(program); ++i) std::this_thread::sleep_for(milliseconds(20));
     CHECK(!is_there(program));
 }
