@@ -152,6 +152,18 @@ CLAIM(the_live_socket_outlives_keepers_and_restarts_and_goes_with_the_server) {
     CHECK(!fs::exists(site.socket()));
 }
 
+CLAIM(the_keeper_of_a_server_of_one_process_is_idle) {
+    ToolSite site;
+    site.configure("");
+    site.httpd.start({"env"});  // -X
+    CHECK_EQUAL(site.answer("acme", "/gate/x"), "allow: granted");
+    const auto keepers = site.httpd.keepers();
+    CHECK_EQUAL(keepers.size(), std::size_t{1});
+    const double before = processor_seconds(keepers.front());
+    pause_for(std::chrono::seconds(2));
+    CHECK(processor_seconds(keepers.front()) - before < 0.5);
+}
+
 CLAIM(what_a_crashed_server_left_is_replaced_and_what_another_server_has_is_not) {
     Answering site;
     site.httpd.crash();

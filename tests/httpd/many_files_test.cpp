@@ -18,23 +18,12 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begun) { return std::chrono::duration<double>(Clock::now() - begun).count(); }
 
-// Of user and system, in seconds.
-double processor_time(pid_t pid) {
-    const std::string text = test::file_text("/proc/" + std::to_string(pid) + "/stat");
-    std::istringstream fields(text.substr(text.rfind(')') + 1));
-    std::string skipped;
-    for (int i = 0; i < 11; ++i) fields >> skipped;
-    long user = 0, system = 0;
-    fields >> user >> system;
-    return static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
 // Of one core, while nothing changes.
 double idle_share(pid_t keeper, std::chrono::seconds time) {
     pause_for(std::chrono::seconds(8));  // what just changed is read once more when its stamp has settled
-    const double before = processor_time(keeper);
+    const double before = processor_seconds(keeper);
     pause_for(time);
-    return (processor_time(keeper) - before) / static_cast<double>(time.count());
+    return (processor_seconds(keeper) - before) / static_cast<double>(time.count());
 }
 
 pid_t keeper_of(const LiveSite& site) {

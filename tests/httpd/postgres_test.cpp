@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
-#include <sstream>
 
 #include "claims.hpp"
 #include "database_site.hpp"
@@ -288,15 +287,11 @@ namespace {
 
 // Processor time of the keepers of all servers.
 double keeper_seconds(const std::vector<std::unique_ptr<StoredSite>>& servers) {
-    double ticks = 0;
+    double out = 0;
     for (const auto& server : servers) {
-        for (const pid_t keeper : server->httpd.keepers()) {
-            std::istringstream stat(file_text("/proc/" + std::to_string(keeper) + "/stat"));
-            std::string word;
-            for (int i = 1; i <= 15 && stat >> word; ++i) ticks += i >= 14 ? std::stod(word) : 0;
-        }
+        for (const pid_t keeper : server->httpd.keepers()) out += processor_seconds(keeper);
     }
-    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+    return out;
 }
 
 // Number of partners besides those of first_rows(); set PARTNERS=100000 in the environment to measure.

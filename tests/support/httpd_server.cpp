@@ -62,6 +62,16 @@ Httpd::Output run_command(const std::vector<std::string>& words, const std::stri
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, text};
 }
 
+double processor_seconds(pid_t pid) {
+    const std::string text = file_text("/proc/" + std::to_string(pid) + "/stat");
+    std::istringstream fields(text.substr(text.rfind(')') + 1));
+    std::string skipped;
+    for (int i = 0; i < 11; ++i) fields >> skipped;
+    long user = 0, system = 0;
+    fields >> user >> system;
+    return static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 long memory_kib(pid_t pid, const std::string& field) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/status");
     for (std::string line; std::getline(in, line);) {

@@ -129,6 +129,8 @@ int free_port();
 long resident_kib(pid_t pid);
 // A field of its /proc/PID/status; 0 if there is none.
 long memory_kib(pid_t pid, const std::string& field);
+// Processor time that a process has used, in seconds.
+double processor_seconds(pid_t pid);
 // A file's content; empty if it does not exist, or vanishes while it is read as files of /proc do.
 std::string file_text(const std::string& name);
 // Child processes, with their line of /proc/PID/stat.

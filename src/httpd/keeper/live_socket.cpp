@@ -79,10 +79,11 @@ void give_listener(int socket, int listener) {
     send_with_files(socket, std::span(&byte, 1), std::span(&listener, 1));
 }
 
-void take_listener(int socket, OwnedFile& listener) {
+void take_listener(OwnedFile& socket, OwnedFile& listener) {
     std::byte byte{};
     PassedFiles passed;
-    receive_with_files(socket, std::span(&byte, 1), passed, MSG_DONTWAIT);
+    const ssize_t size = receive_with_files(socket.get(), std::span(&byte, 1), passed, MSG_DONTWAIT);
+    if (size == 0) socket = OwnedFile();  // no process can send another one
     if (passed.count == 1) listener = std::move(passed.files.front());
 }
 
@@ -105,7 +106,7 @@ LiveAnswer current_answer() {
     for (;;) {
         const int outcome = guarded(s, DECLINED, [&server] {
             const bool is_new = server.turn(live_socket->listener.get(), live_socket->takes.get());
-            if (is_new) take_listener(live_socket->takes.get(), live_socket->listener);
+            if (is_new) take_listener(live_socket->takes, live_socket->listener);
             return OK;
         });
         // For example without memory: do not retry at once.
@@ -145,7 +146,7 @@ void serve_live(const server_rec* s) {
 }
 
 void leave_live_socket() noexcept {
-    if (live_socket == nullptr) return;
+    if (live_socket == nullptr || getpid() == live_socket->parent) return;  // httpd -X: no child
     for (OwnedFile* const file :
          {&live_socket->listener, &live_socket->gates, &live_socket->gives, &live_socket->takes})
         *file = OwnedFile();
