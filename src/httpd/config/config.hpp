@@ -74,9 +74,10 @@ struct GateSection {
     // kFiles: also <FilesMatch>; kIf: also <ElseIf> and <Else>; kOther: <Proxy>, <ProxyMatch>.
     enum class Kind { kServer, kLocation, kLocationMatch, kDirectory, kDirectoryMatch, kFiles, kIf, kOther };
     Kind kind = Kind::kOther;
-    bool is_regex = false;  // <...Match> and <... ~>
-    std::string path;       // as written; a regular expression for the *Match kinds
-    std::string other;      // of kFiles, kIf, kOther: the line that begins it, as written
+    bool is_regex = false;              // <...Match> and <... ~>
+    std::string path;                   // as written; a regular expression for the *Match kinds
+    const ap_regex_t* regex = nullptr;  // of is_regex
+    std::string other;                  // of kFiles, kIf, kOther: the line that begins it, as written
     // Of kFiles and kIf: the Location or Directory around them, and its path, or the prefix of a pattern; else kServer.
     Kind holder = Kind::kServer;
     std::string holder_prefix;

@@ -187,6 +187,7 @@ GateSection& make_section(cmd_parms* cmd, const DirConfig& config) {
         if (parent != nullptr) find_holder(*parent, cmd->temp_pool, section);
     }
     section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
+    if (section.is_regex) section.regex = ap_pregcomp(cmd->pool, section.path.c_str(), AP_REG_EXTENDED);
     section.literal_prefix =
         section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
     return section;

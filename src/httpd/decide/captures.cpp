@@ -132,6 +132,13 @@ const char* subject_of(const request_rec* r, Subject subject) {
     return nullptr;
 }
 
+Subject subject_of(const GateSection& section) {
+    using Kind = GateSection::Kind;
+    if (section.kind == Kind::kLocationMatch) return Subject::kPath;
+    if (section.kind == Kind::kDirectoryMatch) return Subject::kFile;
+    return section.kind == Kind::kFiles ? Subject::kFileName : Subject::kProxied;
+}
+
 std::string_view value_of(request_rec* r, const SectionPattern& pattern, const std::string& name) {
     const char* const subject = subject_of(r, pattern.subject);
     if (subject == nullptr) return {};
@@ -207,6 +214,18 @@ void keep_captures(request_rec* r) {
     request.captures = {out, n};
     request.captured_for = r->per_dir_config;
     request.captured_path = r->uri;
+}
+
+const GateSection* find_failed_pattern(const request_rec* r) {
+    const auto& sections = state().sections;
+    const auto found = std::find_if(sections.begin(), sections.end(), [r](const GateSection* section) {
+        const bool applies = section->server == r->server || !section->server->is_virtual;
+        if (section->regex == nullptr || !applies) return false;
+        const char* const subject = subject_of(r, subject_of(*section));
+        const int outcome = subject != nullptr ? ap_regexec(section->regex, subject, 0, nullptr, 0) : AP_REG_NOMATCH;
+        return outcome != 0 && outcome != AP_REG_NOMATCH;
+    });
+    return found != sections.end() ? *found : nullptr;
 }
 
 bool has_same_captures_below(const DirConfig& config) {

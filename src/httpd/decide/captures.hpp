@@ -16,6 +16,10 @@ void bind_captures(cmd_parms* cmd, GateRule& rule);
 [[gnu::noinline]] void keep_captures(request_rec* r);
 
 struct DirConfig;
+struct GateSection;
+// A section of this module in whose regular expression PCRE gave up on the request's path or file: httpd takes that for
+// no match, and leaves the section out. Null: none.
+const GateSection* find_failed_pattern(const request_rec* r);
 // Whether each path below a path of the section has the same captures.
 bool has_same_captures_below(const DirConfig& config);
 

@@ -39,7 +39,7 @@ struct Guards {
     std::string fronts;                    // accepted fronts, as text
     bool authorizes = false;               // Require mtls-* or AuthType MTLS
     std::vector<AuthorizingSection> authorizing;
-    bool is_unclear = false;  // a condition got no answer, and decides
+    bool is_unclear = false;  // a condition or an expression of a section got no answer, and decides
 };
 
 // Whether `own` contains all checks of `other`.
@@ -79,7 +79,7 @@ apr_pool_t* new_pool(apr_pool_t* parent) {
 
 // Whether a <Location> section covers the path, by the same test as ap_location_walk().
 bool covers(const core_dir_config& section, const char* path, const char* merged) {
-    if (section.r != nullptr) return ap_regexec(section.r, path, 0, nullptr, 0) == 0;
+    if (section.r != nullptr) return ap_regexec(section.r, path, 0, nullptr, 0) != AP_REG_NOMATCH;
     if (section.d_is_fnmatch != 0) return apr_fnmatch(section.d, merged, APR_FNM_PATHNAME) == APR_SUCCESS;
     const std::string_view own = section.d, text = merged;
     return text.starts_with(own) &&
@@ -114,7 +114,8 @@ public:
         if (ap_if_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
         const DirConfig& config = dir_config(&r);
         Guards out;
-        out.is_unclear = copy.is_condition_refused && has_deciding_conditions(located);
+        out.is_unclear =
+            (copy.is_condition_refused && has_deciding_conditions(located)) || find_failed_pattern(&r) != nullptr;
         out.section = config.section;
         out.is_gated = is_enforced(config);
         if (out.is_gated) out.rules = rules_of(&r);

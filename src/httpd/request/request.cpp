@@ -311,6 +311,19 @@ void adopt_lookup(request_rec* r, RequestState& request) {
     });
 }
 
+// A section that was left out, since its expression gave up on the path, may be the one that decides.
+[[gnu::noinline]] int refuse_failed_pattern(request_rec* r) {
+    return guarded(r, [&] {
+        const GateSection* const section = find_failed_pattern(r);
+        if (section == nullptr) return DECLINED;
+        const std::string detail = "the regular expression of " + section->title() + " at " +
+                                   short_place(section->where) +
+                                   " gave up on this path: write it without a repetition of what repeats, such as "
+                                   "[^/]+ in place of .*";
+        return refuse(r, request_state(r), {Reason::kBadPath, detail});
+    });
+}
+
 [[gnu::noinline]] int remember_captures(request_rec* r) {
     return guarded(r, [&] {
         keep_captures(r);
@@ -332,7 +345,7 @@ int refuse_trace(request_rec* r) {
         const int status = has_file || !is_of_files ? walk(r) : OK;
         if (status != OK) return status;
     }
-    if (!is_guarded(r)) return DECLINED;
+    if (!is_guarded(r) && find_failed_pattern(r) == nullptr) return DECLINED;
     RequestDecision d;
     decide_request(r, {}, d);
     d.reason = Reason::kMethodNotGranted;
@@ -387,6 +400,7 @@ extern "C" int on_late_fixups(request_rec* r) {
 extern "C" int on_post_perdir_config(request_rec* r) {
     return asks_captures(dir_config(r)) ? remember_captures(r) : DECLINED;
 }
+extern "C" int on_sections_merged(request_rec* r) { return refuse_failed_pattern(r); }
 extern "C" int on_map_to_storage(request_rec* r) {
     if (r->main != nullptr) apply_main_method(r);
     return r->method_number == M_TRACE ? refuse_trace_guarded(r) : DECLINED;
@@ -410,6 +424,18 @@ void hook_handlers() {
     };
     if (ap_find_linked_module(kBeforeListings[0]) == nullptr && !is_any_directive(asks_for_status)) return;
     ap_hook_handler(on_handler, nullptr, kBeforeListings, APR_HOOK_MIDDLE);
+}
+
+void hook_patterns() {
+    const auto has_expression = [](const ap_directive_t& d) {
+        const std::string_view args = d.args != nullptr ? trim(d.args) : "", name = d.directive;
+        constexpr std::string_view kMatch = "Match";
+        const bool is_match =
+            name.size() > kMatch.size() && equal_nocase(name.substr(name.size() - kMatch.size()), kMatch);
+        return name.starts_with('<') && (args.starts_with('~') || is_match);
+    };
+    if (!is_any_directive(has_expression)) return;
+    ap_hook_post_perdir_config(on_sections_merged, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
 }
 
 void hook_captures() { ap_hook_post_perdir_config(on_post_perdir_config, nullptr, nullptr, APR_HOOK_FIRST); }

@@ -13,6 +13,7 @@ void register_request_hooks();
 // Hooks for features that only some configurations use, so that others do not pay for them; httpd sorts its hooks again
 // after reading the configuration.
 void hook_handlers();    // directory listings and the status page; called in pre_config
+void hook_patterns();    // sections with regular expressions; called in pre_config
 void hook_captures();    // rules with captures
 void hook_comparison();  // MTLSAuthz LogOnly
 

@@ -316,6 +316,7 @@ extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
         start_reading(pconf);
         hook_caching();
         hook_handlers();
+        hook_patterns();
         note_path_requirements();
         state().has_actions = ap_find_linked_module("mod_actions.c") != nullptr && is_any_directive(may_set_action);
         if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
