@@ -180,6 +180,9 @@ CLAIM(a_wildcard_gate_that_leaves_open_what_is_below_is_warned_of) {
         d.warns(kPartner + location(quoted, "Require mtls-partner p"), "write <LocationMatch " + std::string(instead));
         d.is_silent_about(kPartner + location(quoted, kOff), said);
     }
+    d.warns(kPartner + location("\"/api/v[12]\"", kNarrow), said);
+    d.warns(kPartner + location("\"/api/v[12]\"", "Require mtls-partner p"),
+            "write a <LocationMatch> that ends with (/|$)");
     d.is_silent_about(kPartner + location("/api", kNarrow), said);
     d.is_silent_about(kPartner + section("LocationMatch", "\"^/api/[^/]*\"", kNarrow), said);
     const std::string regex = "reads like a regular expression";
@@ -238,4 +241,29 @@ CLAIM(a_condition_on_what_a_gate_has_not_decided_yet_is_warned_of) {
     d.warns(gate + section("If", "\"%{reqenv:MTLS_PARTNER} == 'p'\"", "Require all denied"), said);
     d.is_silent_about(gate + section("If", "\"%{reqenv:MTLS_SITE} == 'p'\"", "Require all denied"), said);
     d.is_silent_about(gate + section("If", "\"%{reqenv:TENANT} == 'p'\"", "Require all denied"), said);
+}
+
+CLAIM(a_forward_proxy_that_no_gate_covers_is_warned_of) {
+    Draft d;
+    for (const char* module : {"proxy", "proxy_http"}) d.httpd.load(module);
+    const std::string said = "ProxyRequests On beside gates", on = "ProxyRequests On\n";
+    d.warns(kPartner + on + location("/", kNarrow), said);
+    d.warns(kPartner + on + location("/", "Require mtls-partner p"), said);
+    d.is_silent_about(kPartner + on + location("/", kNarrow) + section("Proxy", "\"*\"", kNarrow), said);
+    d.is_silent_about(kPartner + on + kNarrow + "\n", said);
+    d.is_silent_about(kPartner + on, said);
+    d.is_silent_about(kPartner + "ProxyRequests Off\n" + location("/", kNarrow), said);
+}
+
+CLAIM(a_front_known_by_its_network_beside_the_proxy_protocol_is_warned_of) {
+    Draft d;
+    d.httpd.load("remoteip");
+    const std::string said = "beside RemoteIPProxyProtocol On", on = "RemoteIPProxyProtocol On\n";
+    const auto front = [&](const std::string& how) {
+        return kPartner + "<MTLSPartner edge>\nMTLSIdentity CN:edge\nMTLSTrustAnchor acme.pem\nMTLSFront header=X-Cert format=der " + how + "\n</MTLSPartner>\n" +
+               location("/x", "MTLSAcceptFront edge\nMTLSAllow partner p");
+    };
+    d.warns(on + front("network=10.0.0.0/24"), said);
+    d.is_silent_about(front("network=10.0.0.0/24"), said);
+    d.is_silent_about("RemoteIPProxyProtocol Off\n" + front("network=10.0.0.0/24"), said);
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "httpd/config/config.hpp"
+#include "httpd/config/config_tree.hpp"
 #include "httpd/decide/front.hpp"
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -99,8 +100,22 @@ void warn(std::vector<Diagnostic>& findings, const Where& where, std::string mes
 }
 
 // Such a gate would grant a request without forwarded certificate as the front's own.
+// network= asks for the address of the connection itself, which is that of whoever speaks the PROXY protocol.
+void check_network_of(const Partner& front, std::vector<Diagnostic>& findings) {
+    const bool has_protocol = is_any_directive([](const ap_directive_t& d) {
+        return equal_nocase(d.directive, "RemoteIPProxyProtocol") && d.args != nullptr &&
+               equal_nocase(trim(d.args), "on");
+    });
+    if (!has_protocol) return;
+    warn(findings, front.front()->where,
+         "MTLSFront of " + std::string(front.name) +
+             " with network=, beside RemoteIPProxyProtocol On: a TCP balancer that connects from there counts as the "
+             "front, and with it each of its clients; let the front connect with a certificate, or take the balancer's "
+             "address out of network=");
+}
+
 void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
-    if (!front.front()->networks.empty()) return;
+    if (!front.front()->networks.empty()) return check_network_of(front, findings);
     for (const GateSection* section : state().sections) {
         const DirConfig& gate = *section->config;
         const bool is_closed_to_it = gate.fronts != nullptr && gate.fronts->names.empty();

@@ -132,6 +132,17 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
         }
     };
     for_each_directive(s, look);
+    const bool guards_all = std::any_of(sections.begin(), sections.end(), [](const GateSection* section) {
+        return section->kind == GateSection::Kind::kServer ||
+               (section->kind == GateSection::Kind::kOther && section->path == "*");
+    });
+    if (!sections.empty() && !guards_all && equal_nocase(server_setting(s, "ProxyRequests"), "on")) {
+        warn(
+            findings, sections.front()->where,
+            "ProxyRequests On beside gates: what a client asks of a forward proxy is a whole URL, or a host to connect "
+            "to, and no <Location> covers that, so anybody may: put MTLSAllow into <Proxy \"*\"> too, or set "
+            "ProxyRequests Off");
+    }
     if (s->is_virtual) {
         const std::string inherited = server_setting(s, "SSLVerifyClient");
         asks = asks || (!inherited.empty() && !equal_nocase(inherited, "none"));

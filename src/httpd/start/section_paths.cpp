@@ -144,12 +144,13 @@ void check_wildcards(const GateSection& s, Findings& findings) {
                  (is_open ? "(" + s.path + ")" : s.path) + "\">");
         return;
     }
-    if (is_literal_location(s) || s.path.find('[') != std::string::npos || !s.path.starts_with('/')) return;
+    if (is_literal_location(s) || !s.path.starts_with('/')) return;
+    const bool has_class = s.path.find('[') != std::string::npos;
     warn(findings, s.where,
          s.title() +
              " covers no path below those that it fits (no wildcard fits a '/'): what is below is not behind "
              "this gate; write " +
-             regex_for(s.path));
+             (has_class ? "a <LocationMatch> that ends with (/|$)" : regex_for(s.path)));
 }
 
 // The paths that a section with a '/' at its end would cover without that; nothing if it has none, or they are not
