@@ -234,6 +234,28 @@ CLAIM(a_gate_of_files_or_folders_that_can_apply_to_none_is_warned_of) {
     }
 }
 
+CLAIM(a_gate_of_a_backend_that_nothing_names_so_is_warned_of) {
+    Draft d;
+    for (const char* module :
+         {"proxy", "proxy_http", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests", "rewrite"})
+        d.httpd.load(module);
+    const std::string said = " never applies: ";
+    const std::string balanced =
+        "<Proxy \"balancer://c\">\nBalancerMember http://127.0.0.1:81\n</Proxy>\nProxyPass /x balancer://c/\n";
+    const std::string rewritten = "RewriteEngine On\nRewriteRule ^/x/(.*) http://127.0.0.1:81/a/$1 [P]\n";
+    const std::string socket = "ProxyPass /x \"unix:/s.sock|http://localhost/\"\n";
+    const auto gate = [](const std::string& url) { return section("Proxy", "\"" + url + "\"", kNarrow); };
+    d.warns(kPartner + socket + gate("unix:/s.sock|http://localhost/"), "write what follows '|'");
+    d.warns(kPartner + balanced + gate("http://127.0.0.1:81"), "is compared with that of its balancer://");
+    d.warns(kPartner + "ProxyPass /x http://LocalHost:81/\n" + gate("http://localhost:81/"), "letter by letter");
+    d.warns(kPartner + "ProxyPass /x HTTP://localhost:81/\n" + gate("http://localhost:81/"), "letter by letter");
+    d.is_silent_about(kPartner + socket + gate("http://localhost/"), said);
+    d.is_silent_about(kPartner + balanced + gate("balancer://c"), said);
+    d.is_silent_about(kPartner + "ProxyPass /x http://localhost:81/\n" + gate("http://localhost:81/"), said);
+    d.is_silent_about(kPartner + rewritten + gate("http://127.0.0.1:81/a/b"), said);
+    d.is_silent_about(kPartner + gate("http://127.0.0.1:81/"), said);
+}
+
 CLAIM(a_condition_on_what_a_gate_has_not_decided_yet_is_warned_of) {
     Draft d;
     const std::string said = "is asked before a gate sets MTLS_* variables";
@@ -260,8 +282,10 @@ CLAIM(a_front_known_by_its_network_beside_the_proxy_protocol_is_warned_of) {
     d.httpd.load("remoteip");
     const std::string said = "beside RemoteIPProxyProtocol On", on = "RemoteIPProxyProtocol On\n";
     const auto front = [&](const std::string& how) {
-        return kPartner + "<MTLSPartner edge>\nMTLSIdentity CN:edge\nMTLSTrustAnchor acme.pem\nMTLSFront header=X-Cert format=der " + how + "\n</MTLSPartner>\n" +
-               location("/x", "MTLSAcceptFront edge\nMTLSAllow partner p");
+        return kPartner +
+               "<MTLSPartner edge>\nMTLSIdentity CN:edge\nMTLSTrustAnchor acme.pem\nMTLSFront header=X-Cert "
+               "format=der " +
+               how + "\n</MTLSPartner>\n" + location("/x", "MTLSAcceptFront edge\nMTLSAllow partner p");
     };
     d.warns(on + front("network=10.0.0.0/24"), said);
     d.is_silent_about(front("network=10.0.0.0/24"), said);

@@ -79,6 +79,33 @@ std::string no_folder(const std::string& path) {
     return "there is no folder " + in_quotes(path) + " now; a path of URLs stands in a <Location>";
 }
 
+// Why no backend has this URL: httpd compares a <Proxy> section with what the directive that sends a request on says,
+// letter by letter; "" if one may.
+std::string no_backend(const std::string& url) {
+    if (url.starts_with('/')) {
+        return "it is compared with the URL of the backend, like http://127.0.0.1:8080/: write a <Location>";
+    }
+    if (starts_nocase(url, "unix:")) return "the socket is no part of what it is compared with: write what follows '|'";
+    std::string other, balancer;
+    bool may_be = url.find_first_of("*?[") != std::string::npos;
+    for_every_directive([&](const ap_directive_t& d) {
+        for (std::string_view to : config_words(d.args != nullptr && d.directive[0] != '<' ? d.args : "")) {
+            to = to.substr(std::min(to.find("|") + 1, to.size()));
+            if (starts_nocase(to, "proxy:")) to.remove_prefix(6);
+            if (to.find("://") == std::string_view::npos) continue;
+            const std::string_view fixed = to.substr(0, to.find_first_of("$%"));  // before what is filled in
+            const auto fits = [&](auto&& begins) { return begins(to, url) || (fixed != to && begins(url, fixed)); };
+            const bool is_member = equal_nocase(d.directive, "BalancerMember");
+            may_be = may_be || (!is_member && fits([](auto a, auto b) { return a.starts_with(b); }));
+            if (is_member && starts_nocase(to, url)) balancer = to;
+            if (!is_member && fits([](auto a, auto b) { return starts_nocase(a, b); })) other = to;
+        }
+    });
+    if (may_be) return "";
+    if (!other.empty()) return "it is compared letter by letter, and the directive says " + in_quotes(other);
+    return balancer.empty() ? "" : "it is the URL of a member, and is compared with that of its balancer://";
+}
+
 // Why the section applies to no request now; "" if it may.
 std::string why_never(const GateSection& s) {
     const std::string& prefix = s.literal_prefix;
@@ -97,9 +124,8 @@ std::string why_never(const GateSection& s) {
             return has_slash ? "it is compared with the name of the file, which holds no '/': write a <Location>" : "";
         }
         case Kind::kOther:
-            return starts_nocase(s.other, "<Proxy") && prefix.starts_with('/')
-                       ? "it is compared with the URL of the backend, like http://127.0.0.1:8080/: write a <Location>"
-                       : "";
+            if (!starts_nocase(s.other, "<Proxy")) return "";
+            return s.is_regex ? (prefix.starts_with('/') ? no_backend(prefix) : "") : no_backend(s.path);
         default:
             return "";
     }
