@@ -90,7 +90,7 @@ std::string no_backend(const std::string& url) {
     bool may_be = url.find_first_of("*?[") != std::string::npos;
     for_every_directive([&](const ap_directive_t& d) {
         for (std::string_view to : config_words(d.args != nullptr && d.directive[0] != '<' ? d.args : "")) {
-            to = to.substr(std::min(to.find("|") + 1, to.size()));
+            to = to.substr(std::min(to.find('|') + 1, to.size()));
             if (starts_nocase(to, "proxy:")) to.remove_prefix(6);
             if (to.find("://") == std::string_view::npos) continue;
             const std::string_view fixed = to.substr(0, to.find_first_of("$%"));  // before what is filled in
