@@ -224,6 +224,56 @@ CLAIM(a_rule_beside_one_that_cannot_be_converted_lets_nobody_in_alone) {
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "x"}}), "");
 }
 
+CLAIM(what_an_include_a_macro_or_a_condition_may_change_of_a_place_is_not_converted) {
+    Importing today;
+    const auto in = [](const std::string& section, const std::string& lines) {
+        return "<" + section + ">\n" + lines + "</" + section.substr(0, section.find(' ')) + ">\n";
+    };
+    const std::string acme = "Require expr \"%{SSL_CLIENT_S_DN_O} == 'Acme'\"\n",
+                      tester = "Require expr \"%{SSL_CLIENT_S_DN_CN} == 'tester'\"\n",
+                      other = in("Location /other", "SSLRequire %{SSL_CLIENT_S_DN_CN} eq \"other\"\n");
+    const auto import = [&](const std::string& rules, const std::string& said) {
+        const std::string out = today.import(1, "sslrequire", rules + other);
+        CHECK_CONTAINS(out, said);
+        CHECK_EQUAL(today.who({{"CN", "other"}}), "other");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "bad"}}), "");
+        CHECK_EQUAL(today.who({{"CN", "tester"}}), "");
+    };
+    for (const char* line : {"Include blocked.conf\n", "IncludeOptional blocked/*.conf\n", "Use Keep bad\n"}) {
+        import(in("Location /x", in("RequireAll", acme + line)), "today:4: not converted: '" + std::string(line, 7));
+        import(in("Location /x", acme + line), "today:2: not converted: has to hold together with line 3");
+    }
+    import(in("Macro Gate $bad", in("Location /x", acme)) + "Use Gate bad\n",
+           "today:1: not converted: the rules in '<Macro Gate $bad>' are not read");
+    import(in("IfDefine Staging", in("Location /x", tester)),
+           "today:3: not converted: the expression is in <IfDefine Staging>, which httpd may leave out: import what");
+    import(in("Location /x", in("RequireAll", acme + in("IfVersion >= 2.4", tester))),
+           "today:3: not converted: has to hold together with line 5");
+    for (const char* section : {"IfDefine Staging", "IfModule !mod_ssl.c", "IfModule mod_rewrite.c"}) {
+        import(in("Location /x", in(section, tester)), "today:3: not converted: the expression is in <");
+        // One rule is enough there: the others are converted.
+        today.import(1, "sslrequire", in("Location /x", acme + in(section, tester)));
+        CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+        CHECK_EQUAL(today.who({{"CN", "tester"}}), "");
+    }
+    for (const char* section : {"IfModule mod_ssl.c", "IfModule authz_core_module"}) {
+        today.import(0, "sslrequire", in("Location /x", in(section, tester)));
+        CHECK_EQUAL(today.who({{"CN", "tester"}}), "tester");
+    }
+}
+
+CLAIM(eq_compares_texts_in_sslrequire_alone) {
+    Importing today;
+    const std::string acme = "%{SSL_CLIENT_S_DN_O} eq 'Acme'\n";
+    CHECK_CONTAINS(today.import(2, "sslrequire", "Require expr " + acme), "by eq, which is of numbers in Require expr");
+    const std::string out = today.import(2, "sslrequire",
+                                         "<RequireAll>\nRequire expr %{SSL_CLIENT_S_DN_O} == 'Acme'\n"
+                                         "Require not expr %{SSL_CLIENT_S_DN_CN} eq 'bad'\n</RequireAll>\n");
+    CHECK_CONTAINS(out, "today:2: not converted: has to hold together with line 3");
+    today.import(0, "sslrequire", "SSLRequire " + acme);
+    CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+}
+
 CLAIM(below_require_none_no_rule_may_be_missing) {
     Importing today;
     const auto expr = [](const std::string& text) { return "Require expr \"" + text + "\"\n"; };

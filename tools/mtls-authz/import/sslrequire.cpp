@@ -99,7 +99,8 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
 // Grammar: or := and ("or" and)*;  and := one ("and" one)*;  one := "(" or ")" | %{VARIABLE} ("eq"|"=="|"="|"in") value
 class ExpressionReader {
 public:
-    explicit ExpressionReader(std::string_view text) : text_(text) {}
+    // In SSLRequire `eq` compares texts; in `Require expr` numbers, and all texts without digits are equal.
+    ExpressionReader(std::string_view text, bool eq_is_of_texts) : text_(text), eq_is_of_texts_(eq_is_of_texts) {}
 
     Alternatives read() {
         Alternatives out = read_or();
@@ -157,6 +158,9 @@ private:
             if (!skip("}")) throw NotConvertible("has no '}' for a '{'");
             return out;
         }
+        if (!eq_is_of_texts_ && skip_word("eq"))
+            throw NotConvertible("compares " + shown(variable) +
+                                 " by eq, which is of numbers in Require expr: write ==");
         if (!skip("==") && !skip_word("eq") && (rest().starts_with("=~") || !skip("=")))
             throw NotConvertible("compares " + shown(variable) + " by another operator than eq, == and in");
         return {asked_by(variable, read_string())};
@@ -179,6 +183,7 @@ private:
     }
 
     std::string_view text_;
+    bool eq_is_of_texts_;
     std::size_t at_ = 0;
 };
 
@@ -196,13 +201,24 @@ std::string_view unquoted(std::string_view text) {
     return is_quoted ? text.substr(1, text.size() - 2) : text;
 }
 
+constexpr const char* kAskHttpd = ": import what `httpd -D DUMP_CONFIG` prints (mod_info)";
+
+// The name of a section, of its first or last line.
+std::string_view section_name(std::string_view line) {
+    line.remove_prefix(line.starts_with("</") ? 2 : 1);
+    return line.substr(0, line.find_first_of(" \t>"));
+}
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [word](std::string_view one) { return equal_nocase(one, word); });
+}
 // Sections that httpd leaves out or reads as if their lines stood in the place around them.
 bool is_transparent(std::string_view line) {
-    line.remove_prefix(line.starts_with("</") ? 2 : 1);
-    const std::string_view name = line.substr(0, line.find_first_of(" \t>"));
-    constexpr std::array<std::string_view, 6> kNames = {"IfModule", "IfDefine",    "IfVersion",
-                                                        "IfFile",   "IfDirective", "IfSection"};
-    return std::any_of(kNames.begin(), kNames.end(), [name](std::string_view one) { return equal_nocase(one, name); });
+    return is_one_of(section_name(line), {"IfModule", "IfDefine", "IfVersion", "IfFile", "IfDirective", "IfSection"});
+}
+// Whether httpd reads such a section wherever it knows the rules in it.
+bool is_always_read(std::string_view line) {
+    const std::string_view condition = after(line.substr(0, line.find('>')), "<IfModule").value_or("");
+    return is_one_of(condition, {"mod_ssl.c", "ssl_module", "mod_authz_core.c", "authz_core_module"});
 }
 
 // The rules of sections. All SSLRequire of a place have to hold, and one of its Require lines (mod_authz_core joins
@@ -214,9 +230,17 @@ public:
 
     void read(std::string_view line, std::size_t number) {
         line_ = number;
-        if (line.starts_with('<') && is_transparent(line)) return;
+        if (line.starts_with('<') && equal_nocase(section_name(line), "Macro")) return read_macro(line);
+        if (is_in_macro_) return;
+        if (line.starts_with('<') && is_transparent(line)) return read_condition(line);
+        for (const char* elsewhere : {"Include", "IncludeOptional", "Use"}) {
+            if (!after(line, elsewhere)) continue;
+            out_.reject(number, "'" + shown(line) + "' may have rules of this place" + kAskHttpd);
+            place().lost_ssl = number;
+            return;
+        }
         if (const auto expression = after(line, "SSLRequire")) {
-            if (!attempt([&] { join(place().ssl, rule(*expression)); })) place().lost_ssl = number;
+            if (!attempt([&] { join(place().ssl, rule(*expression, true)); })) place().lost_ssl = number;
             return;
         }
         attempt_in_section([&] {
@@ -282,8 +306,24 @@ private:
                                    : Kind::kPlace;
     }
 
-    Alternatives rule(std::string_view expression) const {
-        Alternatives out = ExpressionReader(expression).read();
+    // Its text has parameters, and may be a part of a place.
+    void read_macro(std::string_view line) {
+        is_in_macro_ = !line.starts_with("</");
+        if (is_in_macro_) out_.reject(line_, "the rules in '" + shown(line) + "' are not read" + kAskHttpd);
+    }
+    void read_condition(std::string_view line) {
+        if (!line.starts_with("</")) {
+            conditions_.emplace_back(is_always_read(line) ? "" : line);
+        } else if (!conditions_.empty()) {
+            conditions_.pop_back();
+        }
+    }
+
+    Alternatives rule(std::string_view expression, bool is_ssl) const {
+        for (const std::string& condition : conditions_)
+            if (!condition.empty())
+                throw NotConvertible("is in " + shown(condition) + ", which httpd may leave out" + kAskHttpd);
+        Alternatives out = ExpressionReader(expression, is_ssl).read();
         for (Alternative& one : out) one.line = line_;
         return out;
     }
@@ -295,7 +335,7 @@ private:
     void read_require(std::string_view line) {
         const auto without_not = after(line, "not");
         const auto expression = after(without_not.value_or(line), "expr");
-        if (expression) return add(rule(unquoted(*expression)), without_not.has_value());
+        if (expression) return add(rule(unquoted(*expression), false), without_not.has_value());
         // Another way in, beside the partners; but where all have to hold it is a condition.
         Open& here = open_.back();
         const bool is_neutral = !without_not && equal_nocase(line, "all granted") && !is_in_none();
@@ -378,6 +418,8 @@ private:
 
     Imported& out_;
     std::vector<Open> open_;
+    std::vector<std::string> conditions_;  // the open <IfModule> and the like; empty: httpd reads it
+    bool is_in_macro_ = false;
     std::size_t line_ = 0;
     std::size_t places_ = 0;
 };
