@@ -12,24 +12,26 @@ CLAIM(a_map_of_nginx_becomes_partners_that_let_in_the_same_names) {
                                          "    \"CN=api,O=Acme\" acme;\n"
                                          "    'CN=batch,O=Acme' acme;   # the same partner\n"
                                          "    CN=blocked,O=Acme 0;\n"
-                                         "    \"CN=one,O=Globex\" 1;\n"
                                          "    \"~(^|,)CN=api\\.initech\\.example(,|$)\" initech;\n"
                                          "    ~CN=anything.* wild;\n"
                                          "}\n"
-                                         "map $ssl_client_i_dn $ca { \"CN=CA\" yes; }\n");
+                                         "map $remote_addr $near { 192.0.2.1 yes; }\n");
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "batch"}}), "acme");
-    CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "one"}}), "one");
     CHECK_EQUAL(today.who({{"O", "Other"}, {"CN", "api.initech.example"}}), "initech");
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "blocked"}}), "");
     CHECK_EQUAL(today.who({{"O", "Other"}, {"CN", "api"}}), "");
     CHECK_EQUAL(today.who({{"O", "Other"}, {"CN", "api-initech.example"}}), "");  // no regular expression any more
     CHECK_EQUAL(today.who({{"CN", "anything"}}), "");
-    CHECK_CONTAINS(out, "today:9: not converted: '~CN=anything.*' is a regular expression");
-    CHECK_CONTAINS(out, "today:11: not converted: an issuer's name proves nothing");
+    CHECK_CONTAINS(out, "today:8: not converted: '~CN=anything.*' is a regular expression");
+    CHECK_CONTAINS(out, "today:10: not converted: nothing is known about $remote_addr");
     CHECK_CONTAINS(out, "left out 2 line(s) that only deny");
-    CHECK_CONTAINS(out, "# 3 partner(s) from today");
+    CHECK_CONTAINS(out, "# 2 partner(s) from today");
     CHECK_CONTAINS(out, "MTLSAuthz LogOnly");
+    today.import(0, "nginx-map", "map $ssl_client_s_dn $ok { \"CN=one,O=Globex\" 1; }\n");
+    CHECK_EQUAL(today.who({{"O", "Globex"}, {"CN", "one"}}), "one");
+    CHECK_CONTAINS(today.import(2, "nginx-map", "map $ssl_client_i_dn $ca { \"CN=CA\" yes; }\n"),
+                   "today:1: not converted: an issuer's name proves nothing");
 }
 
 CLAIM(lines_of_a_map_alone_are_read_and_what_lets_in_everybody_is_said) {
@@ -37,7 +39,7 @@ CLAIM(lines_of_a_map_alone_are_read_and_what_lets_in_everybody_is_said) {
     std::string out = today.import(0, "nginx-map", "\"/O=Acme/CN=api\" acme;\n");
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
     out = today.import(1, "nginx-map", "CN=api acme;\ndefault anybody;\ninclude more.map;\nCN=x acme");
-    CHECK_CONTAINS(out, "today:2: not converted: lets in every certificate");
+    CHECK_CONTAINS(out, "today:2: not converted: 'anybody' is taken for a word that denies, in all lines; if it");
     CHECK_CONTAINS(out, "today:3: not converted: another file: import 'more.map' by itself");
     CHECK_CONTAINS(out, "today:4: not converted: the line ends without a ';'");
     out = today.import(2, "nginx-map", "map $remote_addr $x { 192.0.2.1 yes; }\n");
@@ -96,11 +98,10 @@ CLAIM(what_a_map_keeps_out_by_an_earlier_key_stays_out) {
     CHECK_CONTAINS(today.import(2, "nginx-map", map(acme + "include more.map;\n")),
                    "today:2: not converted: line 3 includes keys");
     // Blanks count for nginx, and not for subject:.
-    CHECK_CONTAINS(today.import(2, "nginx-map", map("\"CN=bad,O=Acme\" 0;\n\"CN=bad, O=Acme\" acme;\n")),
-                   "today:3: not converted: line 2 denies the same name");
-    // Keys of another map are asked of another variable.
-    today.import(0, "nginx-map", map("\"CN=bad,O=Acme\" 0;\n") + map(acme));
-    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "bad"}}), "acme");
+    CHECK_CONTAINS(today.import(2, "nginx-map", map("\"CN=bad,O=Acme\" 0;\n\"CN=bad,O= Acme\" acme;\n")),
+                   "today:3: not converted: nginx finds it nowhere: it has this name as CN=bad,O=Acme");
+    CHECK_CONTAINS(today.import(2, "nginx-map", "\"CN=bad,O=Acme\" 0;\n/O=Acme/CN=bad acme;\n"),
+                   "today:2: not converted: line 1 denies the same name");
 }
 
 CLAIM(escapes_of_a_map_are_read_as_nginx_reads_them) {
@@ -145,6 +146,10 @@ CLAIM(an_attribute_is_converted_only_where_its_place_in_the_name_does_not_count)
     CHECK_CONTAINS(out, "mtls-authz: the rules of today tell upper-case letters");
     CHECK_CONTAINS(out, "# Note: the rules of today tell upper-case letters");
     CHECK(import(0, "~*(^|,)OU=joe(,|$)").find("upper-case") == std::string::npos);
+    // It also reads several attributes of one RDN, and a comma in a value, in another way.
+    CHECK_CONTAINS(out, "mtls-authz: a regular expression reads a name as one text, selectors its attributes");
+    CHECK_CONTAINS(out, "# Note: a regular expression reads a name as one text");
+    CHECK(import(0, "CN=joe,O=Acme").find("regular expression") == std::string::npos);
     import(0, "~CN=joe(,|$)");
     CHECK_EQUAL(today.who({{"OU", "x"}, {"CN", "joe"}}), "joe");
     import(0, "~(^|/)CN=joe(/|$)", legacy);
@@ -160,4 +165,62 @@ CLAIM(an_attribute_is_converted_only_where_its_place_in_the_name_does_not_count)
     import(0, "CN=joe,O=Acme");
     import(0, "/O=Acme/CN=joe", legacy);
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "joe"}}), "joe");
+}
+
+CLAIM(a_word_that_a_map_may_deny_by_is_no_partner) {
+    Importing today;
+    const auto import = [&](int status, const std::string& lines) {
+        const std::string out = today.import(status, "nginx-map", "map $ssl_client_s_dn $p {\n" + lines + "}\n");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "old"}}), "");
+        return out;
+    };
+    const std::string old = "\"CN=old,O=Acme\" ", api = "\"CN=api,O=Acme\" allow;\n";
+    // The default's.
+    CHECK_CONTAINS(import(1, "default other;\n" + old + "other;\n\"CN=api,O=Acme\" acme;\n"),
+                   "today:2: not converted: 'other' is taken for a word that denies, in all lines");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
+    import(1, old + "Other;\n~(^|,)O=Acme(,|$) acme;\ndefault other;\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
+    // One beside a word that lets in.
+    for (const std::string& lines : {"default deny;\n" + old + "pending;\n" + api, old + "pending;\ndefault allow;\n",
+                                     old + "pending;\n~(^|,)O=Acme(,|$) 1;\n"}) {
+        const int status = lines.find("default allow") != std::string::npos ? 2 : 1;
+        CHECK_CONTAINS(import(status, lines), " not converted: 'pending' may deny beside a word that lets in");
+        CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}).empty(), status == 2);
+    }
+    CHECK_CONTAINS(import(0, old + "revoked;\n" + api), "left out 1 line(s) that only deny");
+    today.import(0, "nginx-map", "map $ssl_client_s_dn $p {\n" + old + "acme;\n}\n");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "old"}}), "acme");
+}
+
+CLAIM(of_several_maps_the_first_is_converted_and_the_others_are_named) {
+    Importing today;
+    const std::string acme = "~(^|,)O=Acme(,|$) acme;\n", read = "map $ssl_client_s_dn $can_read {\n" + acme + "}\n";
+    const std::string write = "map $ssl_client_s_dn $can_write {\n~(^|,)CN=old(,|$) 0;\n" + acme + "}\n";
+    const std::string closed = "map $http_upgrade $connection { '' 0; }\n";
+    const std::string out = today.import(1, "nginx-map", closed + write + read);
+    CHECK_CONTAINS(out, "today:6: not converted: the map $can_read is another one: which of them lets in where is not");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "acme");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "old"}}), "");
+    CHECK_EQUAL(times_in(out, "MTLSIdentity "), 1U);
+    CHECK_CONTAINS(today.import(1, "nginx-map", read + write), "today:4: not converted: the map $can_write is another");
+    today.import(0, "nginx-map", closed + read);
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "old"}}), "acme");
+}
+
+CLAIM(a_name_that_nginx_finds_nowhere_is_no_partner) {
+    Importing today;
+    const auto import = [&](int status, const std::string& key, const std::string& variable = "$ssl_client_s_dn") {
+        return today.import(status, "nginx-map", "map " + variable + " $p {\n'" + key + "' acme;\n}\n");
+    };
+    for (const char* key : {"CN=api, O=Acme", "CN=api ,O=Acme", "CN= api,O=Acme", "CN=a  b\\2C", "CN=M\xC3\xBCller",
+                            "E=a@acme.example", "CN=api,OU=x+O=Acme"})
+        CHECK_CONTAINS(import(2, key), "today:2: not converted: nginx finds it nowhere: it has this name as ");
+    for (const char* key : {"cn=api,O=Acme", "CN=a  b\\\\,", "CN=M\\C3\\BCller", "emailAddress=a@acme.example",
+                            "CN=api,O=Acme+OU=x", "UID=7,DC=acme,DC=example", "CN=api\\\\, x,ST=Y,L=Z,C=US"})
+        import(0, key);
+    CHECK_CONTAINS(import(2, "/O=M\xC3\xBC/CN=api", "$ssl_client_s_dn_legacy"),
+                   "it has this name as /O=M\\xC3\\xBC/CN=");
+    import(0, "/O=Acme/OU=A/CN=api", "$ssl_client_s_dn_legacy");
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "A"}, {"CN", "api"}}), "acme");
 }

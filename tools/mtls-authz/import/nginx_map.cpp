@@ -7,6 +7,7 @@
 #include "../policy/policy_text.hpp"
 #include "../terminal.hpp"
 #include "import.hpp"
+#include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/attribute_types.hpp"
 #include "mtls_authz/rules/selector.hpp"
@@ -62,6 +63,16 @@ std::vector<Token> tokens_of(std::string_view text) {
 
 bool is_among(std::string_view word, std::initializer_list<std::string_view> words) {
     return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// Words of a map that let nobody in, and those that let in without a partner's name; in lower case.
+bool is_denial(std::string_view word) {
+    return is_among(word, {"",        "0",       "no",       "off",       "deny",     "denied", "false",
+                           "none",    "block",   "blocked",  "reject",    "rejected", "forbid", "forbidden",
+                           "revoked", "expired", "disabled", "suspended", "banned",   "invalid"});
+}
+bool is_permission(std::string_view word) {
+    return is_among(word, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"});
 }
 
 // The compared field, by the map's variable; without one, guessed from `key`.
@@ -141,6 +152,38 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
     return Pattern{selector, has_begin};
 }
 
+constexpr const char* kReadsText =
+    "a regular expression reads a name as one text, selectors its attributes: where one RDN has several (O=Acme+OU=x) "
+    "or a value has the separator in it, one of both may fit alone";
+
+// What a variable of nginx has for a certificate of this name: OpenSSL's text, in its one-line form or that of RFC
+// 2253.
+std::string text_in_nginx(const DistinguishedName& name, bool with_slashes) {
+    const X509NamePtr built(X509_NAME_new());
+    int rdn = -1;
+    for (const NameAttribute& attribute : name.attributes) {
+        const Asn1ObjectPtr type(OBJ_txt2obj(attribute.oid.c_str(), 1));
+        const auto* const text = reinterpret_cast<const unsigned char*>(attribute.text.data());
+        X509_NAME_add_entry_by_OBJ(built.get(), type.get(), V_ASN1_UTF8STRING, text,
+                                   static_cast<int>(attribute.text.size()), -1, attribute.rdn == rdn ? -1 : 0);
+        rdn = attribute.rdn;
+    }
+    // Encoding sorts the attributes of one RDN.
+    const std::string der = encode(i2d_X509_NAME, *built);
+    const auto* next = reinterpret_cast<const unsigned char*>(der.data());
+    const X509NamePtr encoded(d2i_X509_NAME(nullptr, &next, static_cast<long>(der.size())));
+    if (!encoded) return {};
+    if (with_slashes) {
+        std::string line(10000, '\0');
+        return X509_NAME_oneline(encoded.get(), line.data(), static_cast<int>(line.size()));
+    }
+    const BioPtr bio(BIO_new(BIO_s_mem()));
+    X509_NAME_print_ex(bio.get(), encoded.get(), 0, XN_FLAG_RFC2253);
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio.get(), &data);
+    return {data, static_cast<std::size_t>(size)};
+}
+
 // One line of a map.
 struct Rule {
     std::size_t line;
@@ -161,6 +204,7 @@ public:
     Imported read(std::string_view text) {
         const auto tokens = tokens_of(text);
         std::string variable;
+        bool is_left_out = false;
         std::vector<Token> statement;
         for (const Token& token : tokens) {
             if (!token.is_mark) {
@@ -170,13 +214,20 @@ public:
                 variable = is_map ? statement[1].text : std::string("$other");
                 if (!is_map && !statement.empty())
                     out_.reject(statement.front().line, "'" + shown(statement.front().text) + "' is no map");
+                if (is_map && source_of(variable, "") != Source::kOther && ++maps_ > 1) {
+                    is_left_out = true;
+                    out_.reject(statement.front().line, "the map " + shown(statement[2].text) +
+                                                            " is another one: which of them lets in where is not "
+                                                            "known; import each from a file of its own");
+                }
                 statement.clear();
             } else {
-                if (!statement.empty()) take(variable, statement);
+                if (!statement.empty() && !is_left_out) take(variable, statement);
                 statement.clear();
                 if (token.text == "}") {
                     finish_map(variable);
                     variable.clear();
+                    is_left_out = false;
                 }
             }
         }
@@ -198,7 +249,7 @@ private:
         }
         const std::string flag = lower(value);
         const bool is_of_names = !is_among(key, {"default", "''", ""});
-        if (is_among(flag, {"", "0", "no", "off", "deny", "denied", "false", "none"})) {
+        if (is_denial(flag)) {
             if (is_of_names) {
                 rules_.push_back(rule_of(line, key, value, variable));
                 rules_.back().is_denial = true;
@@ -207,17 +258,23 @@ private:
             }
             return;
         }
-        if (key == "default")
+        if (key == "default") {
+            default_ = flag;
             return out_.reject(line,
-                               "lets in every certificate: MTLSAllow any-partner in the gate lets in partners alone");
+                               (is_permission(flag) ? "lets in every certificate"
+                                                    : "'" + shown(value) +
+                                                          "' is taken for a word that denies, in all lines; if it lets "
+                                                          "in, it lets in every certificate") +
+                                   ": MTLSAllow any-partner in the gate lets in partners alone");
+        }
         if (key == "''" || key.empty()) return out_.reject(line, "lets in clients without a certificate");
         rules_.push_back(rule_of(line, key, value, variable));
         if (value.find('$') != std::string::npos)
-            return out_.reject(line,
-                               "takes a part of the name for another map: import that one, or write CN: selectors");
+            return out_.reject(
+                line, "takes a part of the name for another map: import that one by itself, or write CN: selectors");
         ImportedEntry entry;
         entry.line = line;
-        if (!is_among(flag, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"})) entry.partner = value;
+        if (!is_permission(flag)) entry.partner = value;
         const std::string why = add_selector(variable, rules_.back(), entry);
         if (!why.empty()) return out_.reject(line, why);
         rules_.back().entry = std::move(entry);
@@ -234,6 +291,7 @@ private:
     // Adds the entries of the map. nginx asks exact keys first, wherever they are, then regular expressions in their
     // order: what these keep out must not get in by a later one.
     void finish_map(const std::string& variable) {
+        read_words();
         const auto denied = denied_names(variable);
         for (Rule& rule : rules_) {
             if (!rule.entry) continue;
@@ -247,7 +305,24 @@ private:
         }
         for (const Rule& rule : rules_) out_.denying += rule.is_denial && !rule.is_written ? 1 : 0;
         rules_.clear();
+        default_.clear();
         includes_ = 0;
+    }
+    // The default's word denies. Beside a word that lets in, another one may be no partner's name, but deny.
+    void read_words() {
+        const auto lets_in = [](const std::string& word) { return is_permission(lower(word)); };
+        const bool has_permission =
+            lets_in(default_) ||
+            std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) { return lets_in(rule.value); });
+        for (Rule& rule : rules_) {
+            if (lets_in(rule.value) || rule.is_denial) continue;
+            rule.is_denial = !default_.empty() && lower(rule.value) == default_;
+            if (!rule.is_denial && rule.entry && has_permission)
+                out_.reject(rule.line, "'" + shown(rule.value) +
+                                           "' may deny beside a word that lets in: give each partner its name, or "
+                                           "import these lines by themselves");
+            if (rule.is_denial || has_permission) rule.entry.reset();
+        }
     }
 
     using LineByName = std::map<std::string, std::size_t>;
@@ -313,6 +388,7 @@ private:
             entry.selectors = {rule.pattern->selector};
             entry.remarks = {"was " + rule.key};
             if (!rule.key.starts_with("~*")) add_once(out_.remarks, kFoldsCase);
+            add_once(out_.remarks, kReadsText);
             return {};
         }
         const std::string key = rule.exact_key();
@@ -323,6 +399,10 @@ private:
                     return "nginx finds it nowhere: a name in " + shown(variable) + " has " +
                            (has_slashes(variable) ? "the form /C=US/O=Acme" : "the form O=Acme,C=US");
                 entry.selectors = {"subject:" + key};
+                if (const auto name = NamePattern::parse(key)) {
+                    const std::string text = text_in_nginx(name.value().name, key.starts_with('/'));
+                    if (lower(text) != lower(key)) return "nginx finds it nowhere: it has this name as " + shown(text);
+                }
                 break;
             case Source::kCommonName:
                 entry.selectors = {"CN:" + key};
@@ -349,6 +429,8 @@ private:
     const Sha1Lookup& by_sha1_;
     Imported out_;
     std::vector<Rule> rules_;   // of the map that is being read
+    std::string default_;       // its default's word in lower case; empty: none, or one that denies
+    std::size_t maps_ = 0;      // over a certificate's names
     std::size_t includes_ = 0;  // the line of an `include` in it; 0: none
 };
 
