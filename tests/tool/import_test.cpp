@@ -83,7 +83,7 @@ CLAIM(a_table_becomes_partners_with_all_that_it_says) {
         1, "csv",
         "\xEF\xBB\xBFName;CN;OU;DNS;Group;Contact;Until;Grant\r\n"
         "acme;;Cards;api.acme.example;suppliers cards;\"Acme; PKI \"\"desk\"\"\";2099-01-01;GET,HEAD /orders/**\r\n"
-        "acme;;;batch.acme.example;;;;\r\n"
+        "acme;;;batch.acme.example;suppliers cards;;2099-01-01;GET,HEAD /orders/**\r\n"
         "globex;api;;;;;;\r\n"
         ";;;;;;;\r\n"
         "hooli;;;;;;;\r\n"
@@ -98,6 +98,53 @@ CLAIM(a_table_becomes_partners_with_all_that_it_says) {
     CHECK_CONTAINS(out, "today:6: not converted: no column says what its certificates have");
     CHECK_CONTAINS(out, "today:7: not converted: ");
     CHECK(out.find("<MTLSPartner initech>") == std::string::npos);
+}
+
+CLAIM(a_row_gives_its_rights_to_no_other_row_of_its_name) {
+    Importing today;
+    today.file("other.pem", make_ca("Other CA").cert_pem());
+    const std::string head = "name,CN,anchor,grant,group,until\nacme,reader,ca.pem,GET /any/**,readers,\n";
+    for (const char* rights : {"ca.pem,* /acme/**,readers,", "ca.pem,GET /any/**,admins,", "ca.pem,,,",
+                               "other.pem,GET /any/**,readers,", "ca.pem,GET /any/**,readers,2099-01-01"}) {
+        const std::string out = today.import(1, "csv", head + "acme,admin," + rights + "\n");
+        CHECK_CONTAINS(out, "today:3: not converted: line 2 has the same name, but another anchor, group, grant or");
+        CHECK_EQUAL(today.who({{"CN", "reader"}}), "acme");
+        CHECK_EQUAL(today.who({{"CN", "admin"}}), "");
+        CHECK_EQUAL(times_in(out, "MTLSGrant "), 1U);
+        today.import(0, "csv", head + "acme-admin,admin," + rights + "\n");
+    }
+    today.import(0, "csv", head + "acme,admin,ca.pem,GET /any/**,readers,\n");
+    CHECK_EQUAL(today.who({{"CN", "admin"}}), "acme");
+}
+
+CLAIM(what_the_source_says_twice_becomes_one_partner) {
+    Importing today;
+    const auto at = [](const std::string& place, const std::string& rule) {
+        return "<Location " + place + ">\n" + rule + "\n</Location>\n";
+    };
+    const std::string cn = "SSLRequire %{SSL_CLIENT_S_DN_CN} ", o = "%{SSL_CLIENT_S_DN_O} == \"Acme\"";
+    std::string out = today.import(0, "sslrequire", at("/a", cn + "== \"api\"") + at("/b", cn + "in {\"api\",\"b\"}"));
+    CHECK_EQUAL(today.who({{"CN", "api"}}), "api");
+    CHECK_EQUAL(today.who({{"CN", "b"}}), "b");
+    CHECK(out.find("may fit both") == std::string::npos);
+    const std::string two = o + " && %{SSL_CLIENT_S_DN_CN} == \"api\"",
+                      turned = "%{SSL_CLIENT_S_DN_CN} == \"api\" && " + o;
+    today.import(0, "sslrequire", at("/a", "SSLRequire " + two) + at("/b", "SSLRequire " + turned));
+    CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
+    // Where a certificate may fit two of them, that is said.
+    for (const std::string& rules : {cn + "== \"api\" || " + o, "SSLRequire " + o + " || (" + two + ")"})
+        CHECK_CONTAINS(today.import(0, "sslrequire", rules + "\n"),
+                       "mtls-authz: a certificate may fit both partners 'a");
+    out = today.import(0, "csv", "name,CN\na,api\nb,api\nc,x\n");
+    CHECK_CONTAINS(out,
+                   "mtls-authz: a certificate may fit both partners 'a' and 'b', and would be ambiguous: let in by");
+    for (const char* apart : {"name,CN\na,api\nb,x\n", "name,OU\na,api\nb,x\n", "name,CN,!O\na,api,Acme\n",
+                              "name,CN,anchor\na,api,ca.pem\nb,api,other.pem\n"}) {
+        today.file("other.pem", make_ca("Other CA").cert_pem());
+        CHECK(today.import(0, "csv", apart).find("may fit both") == std::string::npos);
+    }
+    CHECK(today.import(0, "nginx-map", "CN=x,O=Acme a;\n~(^|,)CN=b(,|$) b;\n").find("may fit both") ==
+          std::string::npos);
 }
 
 CLAIM(rules_of_mod_ssl_become_partners_where_they_compare_names) {

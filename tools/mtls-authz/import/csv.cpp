@@ -123,6 +123,11 @@ std::optional<Column> column_of(const std::string& heading, const Sha1Lookup& by
     };
 }
 
+// Whether a partner of both rows has the same rights, whichever of the two certificates a client has.
+bool have_same_rights(const ImportedEntry& a, const ImportedEntry& b) {
+    return a.anchor == b.anchor && a.until == b.until && a.groups == b.groups && a.grants == b.grants;
+}
+
 }  // namespace
 
 Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
@@ -142,6 +147,7 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
                                           "it, or take the column out; no row was read");
         return out;
     }
+    std::map<std::string, ImportedEntry> firsts;  // by partner
     for (std::size_t i = 1; i < rows.size(); ++i) {
         ImportedEntry entry;
         entry.line = rows[i].line;
@@ -156,6 +162,13 @@ Imported read_csv(std::string_view text, const Sha1Lookup& by_sha1) {
             if (!value.empty()) fault = columns[k](entry, value);
         }
         if (fault.empty() && entry.selectors.empty()) fault = "no column says what its certificates have";
+        if (fault.empty() && !entry.partner.empty()) {
+            const ImportedEntry& first = firsts.emplace(entry.partner, entry).first->second;
+            if (!have_same_rights(first, entry))
+                fault = "line " + std::to_string(first.line) +
+                        " has the same name, but another anchor, group, grant or until, which are of a whole partner: "
+                        "give this row a name of its own";
+        }
         if (!fault.empty()) out.reject(entry.line, fault);
         if (fault.empty()) out.entries.push_back(std::move(entry));
     }

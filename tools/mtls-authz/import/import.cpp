@@ -17,6 +17,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
+#include "mtls_authz/rules/selector.hpp"
 
 namespace mtls::tool {
 
@@ -153,6 +154,67 @@ std::vector<ImportedPartner> partners_of(const Imported& imported, const Certifi
     return out;
 }
 
+// Joins entries that differ in nothing: as two partners they would be ambiguous.
+void join_equal(std::vector<ImportedEntry>& entries) {
+    std::map<std::vector<std::vector<std::string>>, std::size_t> seen;  // index in `out`
+    std::vector<ImportedEntry> out;
+    for (ImportedEntry& entry : entries) {
+        auto selectors = entry.selectors;
+        std::sort(selectors.begin(), selectors.end());
+        const auto [place, is_new] = seen.emplace(
+            std::vector{
+                selectors, {entry.partner, entry.anchor, entry.contact, entry.until}, entry.groups, entry.grants},
+            out.size());
+        if (is_new)
+            out.push_back(std::move(entry));
+        else
+            for (const std::string& remark : entry.remarks) add_once(out[place->second].remarks, remark);
+    }
+    entries = std::move(out);
+}
+
+std::string_view type_of(const std::string& selector) {
+    return std::string_view(selector).substr(0, selector.find(':'));
+}
+
+// Whether a certificate may fit both. Not looked for: one that fits two wildcards, or has several values of one type.
+bool may_fit_both(const ImportedEntry& a, const ImportedEntry& b) {
+    if (a.anchor != b.anchor) return false;
+    const auto has_other_value = [&b](const std::string& mine) {
+        const auto is_other = [&](const std::string& theirs) {
+            return type_of(mine) == type_of(theirs) && lower(mine) != lower(theirs);
+        };
+        return !mine.starts_with('!') && std::any_of(b.selectors.begin(), b.selectors.end(), is_other);
+    };
+    if (std::any_of(a.selectors.begin(), a.selectors.end(), has_other_value)) return false;
+    for (const std::string& mine : a.selectors) {
+        for (const std::string& theirs : b.selectors) {
+            const auto one = Selector::parse(mine), other = Selector::parse(theirs);
+            if (one.ok() && other.ok() && one.value().selector().contradicts(other.value().selector())) return false;
+        }
+    }
+    return true;
+}
+
+// Says which two partners a certificate may fit, if any. Compares at most 1,000,000 pairs of entries.
+void say_overlap(const std::vector<ImportedPartner>& partners, Imported& imported) {
+    std::size_t pairs = 0;
+    for (auto a = partners.begin(); a != partners.end(); ++a) {
+        for (auto b = partners.begin(); b != a; ++b) {
+            for (const ImportedEntry* mine : a->entries) {
+                for (const ImportedEntry* theirs : b->entries) {
+                    if (++pairs > 1'000'000) return;
+                    if (!may_fit_both(*mine, *theirs)) continue;
+                    return add_once(imported.remarks,
+                                    "a certificate may fit both partners '" + b->name + "' and '" + a->name +
+                                        "', and would be ambiguous: let in by none. Write the lines of such partners "
+                                        "into one, or keep one apart by a selector with '!'");
+                }
+            }
+        }
+    }
+}
+
 bool can_be_written(const ImportedEntry& entry) {
     const auto all = [](const std::vector<std::string>& texts) {
         return std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return is_writable(text); });
@@ -215,7 +277,10 @@ int import_policy(const ImportOptions& options) {
         imported.reject(entry.line, "holds a control character or '${', which no policy file can hold");
         return true;
     });
-    for (const ImportedPartner& partner : partners_of(imported, by_sha1)) {
+    join_equal(imported.entries);
+    const std::vector<ImportedPartner> found = partners_of(imported, by_sha1);
+    say_overlap(found, imported);
+    for (const ImportedPartner& partner : found) {
         const std::string fault = fault_of(partner, options.root);
         if (!fault.empty()) {
             imported.reject(partner.entries.front()->line, "the partner '" + partner.name + "': " + fault);

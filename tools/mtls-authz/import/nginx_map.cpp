@@ -154,7 +154,7 @@ std::optional<Pattern> read_pattern(std::string_view pattern, std::string_view v
 
 constexpr const char* kReadsText =
     "a regular expression reads a name as one text, selectors its attributes: where one RDN has several (O=Acme+OU=x) "
-    "or a value has the separator in it, one of both may fit alone";
+    "or a value holds the separator, one may fit and the other not";
 
 // What a variable of nginx has for a certificate of this name: OpenSSL's text, in its one-line form or that of RFC
 // 2253.
