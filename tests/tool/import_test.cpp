@@ -259,12 +259,18 @@ CLAIM(a_rule_beside_one_that_cannot_be_converted_lets_nobody_in_alone) {
         today.import(1, "sslrequire", in("Location /x", rules));
         CHECK_EQUAL(today.who({{"O", "Acme"}, {"OU", "Test"}}), "acme");
     }
-    // A condition that does not name a partner can stay beside the gate, unless a <RequireAll> joins it with one that
-    // does.
-    today.import(0, "sslrequire", in("Location /x", ssl(o) + other));
-    CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
-    today.import(1, "sslrequire", in("Location /x", ssl(o) + in("RequireAll", other)));
-    CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+    // So does a condition that names no partner; beside an expression it is another way in.
+    for (const std::string& rules : {ssl(o) + other, other + ssl(o), ssl(o) + "Require all denied\n",
+                                     ssl(o) + in("RequireAll", other), ssl(o) + in("RequireAny", other)}) {
+        const std::string out = today.import(2, "sslrequire", in("Location /x", rules));
+        CHECK_CONTAINS(out, "which is not converted, and would let in more without it");
+    }
+    CHECK_CONTAINS(today.import(2, "sslrequire", in("Location /x", ssl(o) + other)),
+                   "today:2: not converted: has to hold together with line 3, which");
+    for (const std::string& rules : {ssl(o) + expr(o) + other, ssl(o) + "Require all granted\n"}) {
+        today.import(0, "sslrequire", in("Location /x", rules));
+        CHECK_EQUAL(today.who({{"O", "Acme"}}), "acme");
+    }
     // Rules within <IfModule> are those of the place around it.
     today.import(0, "sslrequire", in("Location /x", ssl(o) + in("IfModule mod_ssl.c", ssl(cn))));
     CHECK_EQUAL(today.who({{"O", "Acme"}, {"CN", "api"}}), "api");
@@ -361,7 +367,11 @@ CLAIM(a_selector_that_fits_more_than_its_rule_says_so_beside_it) {
     }
     const std::string out = import("%{SSL_CLIENT_S_DN_CN} eq \"api\"");
     CHECK(out.find("of several") == std::string::npos);
-    CHECK_CONTAINS(out, "# Note: the rules of today tell upper-case letters from lower-case ones, selectors do not");
+    CHECK_CONTAINS(out, "# Note: the rules of today tell upper-case letters from lower-case ones and count each blank");
+    // CN: fits no name that has several.
+    import("%{SSL_CLIENT_S_DN_CN_0} eq \"api\"");
+    CHECK_CONTAINS(today.import(2, "sslrequire", "SSLRequire %{SSL_CLIENT_S_DN_CN_1} eq \"api\"\n"),
+                   "today:1: not converted: the expression asks SSL_CLIENT_S_DN_CN_1, one of several: no selector");
     CHECK_CONTAINS(import("%{SSL_CLIENT_S_DN} eq \"/O=Acme/CN=api\""),
                    "    # a name with slashes: httpd has such ones");
     CHECK(import("%{SSL_CLIENT_S_DN} eq \"CN=api,O=Acme\"").find("slashes") == std::string::npos);

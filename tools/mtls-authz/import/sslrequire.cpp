@@ -90,7 +90,12 @@ Alternative asked_by(std::string_view variable, const std::string& value) {
         return {
             {selector}, {"a name with slashes: httpd has such ones with SSLOptions +LegacyDNStringFormat alone"}, 0};
     static constexpr std::array<std::string_view, 6> kMayRepeat = {"O", "OU", "DC", "DNS", "email", "UPN"};
-    if (std::find(kMayRepeat.begin(), kMayRepeat.end(), type->second) == kMayRepeat.end()) return {{selector}, {}, 0};
+    if (std::find(kMayRepeat.begin(), kMayRepeat.end(), type->second) == kMayRepeat.end()) {
+        const std::string_view index = variable.substr(name.size());
+        if (!index.empty() && index != "_0")
+            throw NotConvertible("asks " + shown(variable) + ", one of several: no selector fits one of these alone");
+        return {{selector}, {}, 0};
+    }
     const std::string word(type->second);
     return {
         {selector}, {"asked " + std::string(variable) + ", one " + word + " of several: " + word + ": fits any"}, 0};
@@ -271,7 +276,7 @@ private:
         // The line of a rule that could not be converted, or 0: an SSLRequire, an expression, and, where none may be
         // missing, a rule that names no partner.
         std::size_t lost_ssl = 0, lost = 0, lost_other = 0;
-        bool has_other = false;  // a rule that is none of a partner's
+        std::size_t other = 0;  // the line of a rule that is none of a partner's, or 0
     };
 
     // Runs a step. If something cannot be converted, reports the current line and returns false.
@@ -341,7 +346,7 @@ private:
         const bool is_neutral = !without_not && equal_nocase(line, "all granted") && !is_in_none();
         if (is_neutral) return;
         if (needs_all(here)) lose_other("'Require " + shown(line) + "'", here);
-        here.has_other = true;
+        here.other = line_;
     }
     // Below <RequireNone> each rule keeps somebody out: of a <RequireAny> there, none may be missing.
     bool is_in_none() const {
@@ -376,13 +381,14 @@ private:
             outer.lost = lost;
         } else if (rules) {
             add(*rules, closed.kind == Kind::kNone);
-        } else if (closed.has_other) {
+        } else if (closed.other != 0) {
             if (needs_all(outer)) lose_other(shown(closed.title), outer);
-            outer.has_other = true;
+            outer.other = closed.other;
         }
     }
     void finish(const Open& place) {
-        const std::size_t lost = place.lost_ssl != 0 ? place.lost_ssl : place.any ? 0 : place.lost;
+        const std::size_t lost_required = place.lost != 0 ? place.lost : place.ssl ? place.other : 0;
+        const std::size_t lost = place.lost_ssl != 0 ? place.lost_ssl : place.any ? 0 : lost_required;
         if (lost != 0) {
             drop(place.ssl, lost);
             drop(place.any, lost);
