@@ -99,10 +99,12 @@ private:
         std::vector<const SeenPartner*> hit;
         std::string unseen;
         for (const std::string& name : suspension.value().names) {
+            // One that was seen may be gone, or have another name.
+            if (policy_.find(name) == nullptr) continue;
             const auto seen = std::find_if(seen_.begin(), seen_.end(), [&](const auto& p) { return p.name == name; });
             if (seen != seen_.end()) {
                 hit.push_back(&*seen);
-            } else if (policy_.find(name) != nullptr) {
+            } else {
                 unseen += (unseen.empty() ? "refuses " : ", ") + name;
             }
         }

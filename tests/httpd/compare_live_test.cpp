@@ -108,6 +108,14 @@ CLAIM(check_live_and_diff_live_compare_files_with_what_is_in_force) {
     becomes([&] { return site.get(world().globex); }, 403, "suspended");
     CHECK_CONTAINS(site.ask("diff", {"--root", site.httpd.root(), "branch/acme.conf", "--certs", "certs"}).text,
                    "certs/globex.pem: was suspended, is not-verified\n");
+    // A suspension names a partner: under another name the same one passes again.
+    const auto renamed = [&site](const std::string& name) {
+        std::string text = kGlobex;
+        site.httpd.write("branch/globex.conf", text.replace(text.find("globex"), 6, name));
+        return site.ask("diff", {"--root", site.httpd.root(), "branch/globex.conf"}).text;
+    };
+    CHECK_CONTAINS(renamed("globex-eu"), "globex is no longer limited by: MTLSSuspend globex at ");
+    CHECK_EQUAL(renamed("globex").find("MTLSSuspend"), std::string::npos);
     CHECK_EQUAL(site.ask("diff", {"--root", site.httpd.root(), files, "branch/acme.conf"}).status, 2);
 }
 

@@ -340,6 +340,10 @@ CLAIM(what_a_new_line_refuses_is_said_of_those_who_were_seen) {
     CHECK_CONTAINS(said("MTLSSuspend", "acme \"note=x y\""), "r.conf:1 refuses acme, last seen ");
     CHECK_EQUAL(said("MTLSSuspend", "initech"), "r.conf:1 refuses initech, fits nobody seen so far");
     CHECK_EQUAL(said("MTLSSuspend", "acmee"), "r.conf:1 fits nobody seen so far");
+    // A partner that the policy has under another name now, or no more.
+    see("old-acme", leaf, {});
+    CHECK_EQUAL(said("MTLSSuspend", "old-acme"), "r.conf:1 fits nobody seen so far");
+    CHECK_CONTAINS(said("MTLSSuspend", "old-acme acme"), "r.conf:1 refuses acme, last seen ");
     see("acme", renewed[2], {});
     CHECK_EQUAL(said("MTLSRevoke", "CN:nobody"),
                 "r.conf:1 fits nobody seen so far; of 1 partner(s) not every certificate that was seen is known with "

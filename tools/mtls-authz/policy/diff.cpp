@@ -73,9 +73,14 @@ Lines lines_of(const Partner& partner, const Policy& policy) {
     return out;
 }
 
-Lines limits_of(const Partner& partner) {
+// `refusals` are those of revocation files.
+Lines limits_of(const Partner& partner, const Refusals& refusals) {
     Lines out;
     if (partner.suspended) out.insert("MTLSSuspend On");
+    // Such a line names a partner: it ends where the name does.
+    if (const Suspension* const elsewhere = refusals.suspends(partner.name)) {
+        out.insert("MTLSSuspend " + std::string(partner.name) + " at " + escape_hidden(elsewhere->where.str()));
+    }
     if (!partner.suspension_note.empty()) {
         out.insert("MTLSSuspend " + escape_hidden(config_quote("note=" + std::string(partner.suspension_note))));
     }
@@ -160,7 +165,7 @@ void compare_rules(const std::string& who, const CrlLines& before, const CrlLine
     compare(who, "is no longer limited by", before.limits, after.limits, out);
 }
 
-void compare_partners(const Policy& before, const Policy& after, Changes& out) {
+void compare_partners(const Policy& before, const Policy& after, const Refusals& refusals, Changes& out) {
     std::set<std::string> names;
     for (const auto* policy : {&before, &after}) {
         for (const Partner& partner : policy->partners()) names.emplace(partner.name);
@@ -175,8 +180,8 @@ void compare_partners(const Policy& before, const Policy& after, Changes& out) {
         compare(name, "gains", new_lines, old_lines, out);
         compare(name, "loses", old_lines, new_lines, out);
         // Limits work the other way round.
-        const Lines old_limits = was != nullptr ? limits_of(*was) : Lines();
-        const Lines new_limits = is != nullptr ? limits_of(*is) : Lines();
+        const Lines old_limits = was != nullptr ? limits_of(*was, refusals) : Lines();
+        const Lines new_limits = is != nullptr ? limits_of(*is, refusals) : Lines();
         compare(name, "is limited by", new_limits, old_limits, out);
         compare(name, "is no longer limited by", old_limits, new_limits, out);
         const CrlRules old_rules = was != nullptr ? was->crl_rules : CrlRules();
@@ -205,9 +210,9 @@ void compare_common(const Policy& before, const Policy& after, Changes& out) {
                   {new_rules, old_rules, kDefaultCrlRules, " (the default)"}, out);
 }
 
-Changes compare_policies(const Policy& before, const Policy& after) {
+Changes compare_policies(const Policy& before, const Policy& after, const Refusals& refusals) {
     Changes out;
-    compare_partners(before, after, out);
+    compare_partners(before, after, refusals, out);
     compare_common(before, after, out);
     if (!out.empty() || before.generation() == after.generation()) return out;
     // Perhaps a file's name or the order of lines; a directive that has no line above would come here, too.
@@ -278,7 +283,7 @@ Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refu
 
 std::vector<std::string> differences(const Policy& before, const Policy& after) {
     std::vector<std::string> out;
-    for (const Change& change : compare_policies(before, after)) out.push_back(change.text());
+    for (const Change& change : compare_policies(before, after, {})) out.push_back(change.text());
     return out;
 }
 
@@ -296,7 +301,7 @@ int show_difference(const DiffOptions& options) {
         print_findings(std::cerr, input->findings);
         return kNotDone;
     }
-    Changes changes = compare_policies(*before.policy, *after.policy);
+    Changes changes = compare_policies(*before.policy, *after.policy, *refusal_set.refusals);
     bool all_read = true;
     if (!options.certificates.empty()) {
         all_read = compare_certificates(*before.policy, *after.policy, refusal_set, options.certificates, changes);
