@@ -19,6 +19,7 @@ namespace {
 
 using Pkcs7Ptr = std::unique_ptr<PKCS7, FreeWith<PKCS7_free>>;
 using Pkcs12Ptr = std::unique_ptr<PKCS12, FreeWith<PKCS12_free>>;
+using EncryptedKeyPtr = std::unique_ptr<X509_SIG, FreeWith<X509_SIG_free>>;  // RFC 5208 6
 using RequestPtr = std::unique_ptr<X509_REQ, FreeWith<X509_REQ_free>>;
 
 const char* const kPkcs12 =
@@ -103,7 +104,8 @@ bool take_whole(std::string_view der, FileObjects& out) {
     if (decode_whole<Pkcs12Ptr>(d2i_PKCS12, der)) out.instead = kPkcs12;
     if (decode_whole<RequestPtr>(d2i_X509_REQ, der)) out.instead = kRequest;
     const auto* p = bytes_at(der);
-    if (EvpPkeyPtr(d2i_AutoPrivateKey(nullptr, &p, static_cast<long>(der.size())))) out.instead = kKey;
+    const bool is_key = EvpPkeyPtr(d2i_AutoPrivateKey(nullptr, &p, static_cast<long>(der.size()))) != nullptr;
+    if (is_key || decode_whole<EncryptedKeyPtr>(d2i_X509_SIG, der)) out.instead = kKey;
     return out.instead != nullptr;
 }
 
@@ -359,6 +361,12 @@ std::string encode_certificates(const std::vector<X509Ptr>& certificates) {
     char* text = nullptr;
     const long size = out ? BIO_get_mem_data(out.get(), &text) : 0;
     return {text, static_cast<std::size_t>(std::max(0L, size))};
+}
+
+bool holds_private_key(std::string_view content) {
+    if (content.find("PRIVATE KEY-----") != content.npos) return true;
+    const FileObjects found = read_objects(content);
+    return found.instead == kKey || found.instead == kPkcs12;
 }
 
 std::string describe_no_crl(const FileObjects& found, std::string_view content) {

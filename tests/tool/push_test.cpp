@@ -275,6 +275,19 @@ CLAIM(push_puts_no_private_key_into_a_database) {
         CHECK_CONTAINS(s.push(2), "policy/certificate/acme-ca.pem: holds a private key, which everybody would have");
         CHECK_EQUAL(s.sql("SELECT count(*) FROM mtls_policy"), "0");
     }
+    // In other encodings than PEM, under any kind and name.
+    s.file("policy/certificate/acme-ca.pem", s.ca.cert_pem()).file("ca-key.pem", s.ca.pem());
+    for (const std::string& command :
+         {"pkcs8 -topk8 -nocrypt -outform DER", "pkcs8 -topk8 -passout pass:x -outform DER",
+          "pkey -traditional -outform DER", "pkcs12 -export -passout pass:x"}) {
+        const std::string file = "policy/certificate/acme.key";
+        const auto made = s.shell(std::string("openssl ") + command + " -in ca-key.pem -out " + file);
+        check_equal(made.status, 0, made.text, __FILE__, __LINE__);
+        CHECK_CONTAINS(s.push(2), file + ": holds a private key, which everybody would have");
+        CHECK_EQUAL(s.sql("SELECT count(*) FROM mtls_policy"), "0");
+        fs::remove(s.folder() + "/" + file);
+    }
+    s.file("policy/certificate/acme-ca.der", der_of(s.ca));
     s.file("policy/certificate/acme-ca.pem", s.ca.cert_pem());
     s.push(0);
 }

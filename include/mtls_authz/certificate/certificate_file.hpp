@@ -42,6 +42,10 @@ Result<std::vector<X509Ptr>> decode_certificates(const std::string& content, Wra
 // The certificates as PEM, one behind the other.
 std::string encode_certificates(const std::vector<X509Ptr>& certificates);
 
+// Whether a file holds a private key: in PEM beside anything else, in DER (PKCS#8, encrypted or not, or the older forms
+// of each algorithm), or in PKCS#12.
+bool holds_private_key(std::string_view content);
+
 // Completes the sentence "FILE ..." about a file that holds no CRL: what it is instead, and what to do with it.
 std::string describe_no_crl(const FileObjects& found, std::string_view content);
 

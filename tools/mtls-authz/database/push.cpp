@@ -102,7 +102,7 @@ std::string add_files(const std::vector<fs::path>& files, const Rows& known, con
         if (!is_new) return file.string() + " and " + place->second.string() + " have one name, and a row has one, too";
         auto content = read_whole_file(file, kLargestPolicyFile);
         if (!content) return file.string() + ": " + content.error();
-        if (content.value().find("PRIVATE KEY-----") != std::string::npos) {
+        if (holds_private_key(content.value())) {
             return file.string() +
                    ": holds a private key, which everybody would have who may read the database: push the certificates "
                    "alone (openssl x509 -in FILE prints the first one)";
