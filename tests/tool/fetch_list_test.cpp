@@ -50,6 +50,16 @@ CLAIM(fetches_lists_of_distribution_points_of_the_policys_cas) {
     struct stat info {};
     CHECK_EQUAL(stat((d.folder() + "/" + list).c_str(), &info), 0);
     CHECK_EQUAL(info.st_mode & 07777, 0644U);
+    // The server's user reads it, whatever the umask; folders that were there keep their mode.
+    d.shell("mkdir -m 700 there && mkdir -m 700 there/crl");
+    for (const std::string mask : {"077", "027"}) {
+        for (const std::string& into : {"new-" + mask, std::string("there")}) {
+            const auto made =
+                d.shell("umask " + mask + "; \"$0\" fetch --policy p.conf --allow-network 127.0.0.0/8 --into " + into +
+                        " >/dev/null; cd " + into + "; stat -c %a . crl revoked bundles crl/*.crl");
+            CHECK_EQUAL(made.text, into == "there" ? "700\n700\n755\n755\n644\n" : "755\n755\n755\n755\n644\n");
+        }
+    }
     // A newer one in DER takes its place.
     ListSpec newer;
     newer.signer = &d.ca;

@@ -61,7 +61,10 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& folder, bool dry) 
     if (!dry) {
         for (const char* part : {"", "/crl", "/revoked", "/bundles"}) {
             const std::string path = out->folder_ + part;
-            if (mkdir(path.c_str(), kFolderMode) != 0 && errno != EEXIST) return Error{system_error(path)};
+            const bool is_new = mkdir(path.c_str(), kFolderMode) == 0;
+            if (!is_new && errno != EEXIST) return Error{system_error(path)};
+            // The umask may have taken rights away.
+            if (is_new && chmod(path.c_str(), kFolderMode) != 0) return Error{system_error(path)};
         }
         const std::string lock = out->path(".lock");
         out->lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode);
