@@ -149,6 +149,11 @@ CLAIM(init_makes_no_partner_that_would_be_refused) {
     CHECK(!fs::exists(b.folder() + "/root/mtls/acme-ca.pem"));
     CHECK_CONTAINS(b.expect(2, with({"--cert", "acme.pem"})), "--cert and --anchor go together");
     CHECK_CONTAINS(b.expect(2, with({"--path", "orders"})), "--path: a path begins with /");
+    for (const char* path : {"/v[12]", "/acme*", "/acme?", "/a%20b", "/${HOME}", "/a#b", "/a/../b", "/a/.", "/a//b"}) {
+        CHECK_CONTAINS(b.expect(2, with({"--path", path})), "--path: write it as httpd compares it");
+    }
+    CHECK(!fs::exists(b.folder() + "/root/mtls"));
+    b.expect(0, with({"--path", "/a.b/..c/$d/~e/"}));
     CHECK_CONTAINS(b.expect(2, {"init", "--root", "none"}), "none: no such folder");
 }
 

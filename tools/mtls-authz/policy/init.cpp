@@ -120,6 +120,15 @@ std::string section_missing(const std::string& file, const std::string& path) {
     return file + " was there already, and has no " + section + ": write that gate yourself";
 }
 
+// Whether <Location PATH> covers the paths that begin so: no pattern, nothing that httpd expands, and nothing that no
+// path of a request has once it is decoded and its dot segments are removed.
+bool is_as_compared(std::string_view path) {
+    if (path.find_first_of("*?[#%") != path.npos || path.find("${") != path.npos) return false;
+    if (path.find("//") != path.npos) return false;
+    const auto segments = split(path, '/');
+    return std::none_of(segments.begin(), segments.end(), [](auto part) { return part == "." || part == ".."; });
+}
+
 struct FirstPartner {
     std::string name;
     std::string anchor;  // its CA's file: the certificates, as PEM
@@ -174,6 +183,11 @@ int make_first_files(const InitOptions& options) {
     if (!options.path.starts_with('/')) return complain("--path: a path begins with /");
     if (!std::all_of(options.path.begin(), options.path.end(), is_plain))
         return complain("--path: write it without blanks, quotes, backslashes, < and >, and control characters");
+    if (!is_as_compared(options.path))
+        return complain(
+            "--path: write it as httpd compares it, decoded and without a query: no *, ?, [, #, % or ${, and no "
+            "segment "
+            "that is empty, . or ..: such a gate would cover other paths, or none");
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
