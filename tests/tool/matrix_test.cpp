@@ -41,6 +41,33 @@ CLAIM(matrix_and_diff_tell_who_may_what) {
     CHECK_CONTAINS(p.expect(2, {"diff", "acme.conf", "nowhere.conf"}), "No such file");
 }
 
+CLAIM(matrix_marks_partners_that_are_refused_now) {
+    Pki p;
+    const auto with = [](const std::string& name, const std::string& lines) {
+        return partner(name, "MTLSIdentity CN:" + name + "\nMTLSTrustAnchor ca.pem\n" + lines);
+    };
+    const std::string grant = "MTLSGrant GET /x\n";
+    p.file("s.conf", with("a", grant) + with("b", grant + "MTLSSuspend On") + with("c", grant) +
+                         with("d", grant + "MTLSValid until=2020-01-01") + with("e", grant + "MTLSNetwork 10.0.0.0/8") +
+                         with("f", "MTLSSuspend On") + "MTLSSuspend c note=stolen\n");
+    const std::string text = p.expect(0, {"matrix", "--policy", "s.conf"});
+    for (const char* part :
+         {"a        /x    GET      s.conf:4\n", "b        /x    GET      s.conf:10  but it is suspended now\n",
+          "c        /x    GET      s.conf:16  but it is suspended now\n",
+          "d        /x    GET      s.conf:22  but it is outside its contract now\n",
+          "e        /x    GET      s.conf:28  if from 10.0.0.0/8\n",
+          "f        no grant: only gates that name it, its groups or any-partner, but it is suspended now\n"}) {
+        CHECK_CONTAINS(text, part);
+    }
+    const std::string csv = p.expect(0, {"matrix", "--csv", "--policy", "s.conf"});
+    CHECK_CONTAINS(csv, "\"b\",\"/x\",\"GET\",\"it is suspended now\",");
+    const auto rows = lines_of(p.expect(0, {"matrix", "--json", "--policy", "s.conf"})).front().at("rows");
+    CHECK(rows.at(0).at("denied_now").is_null());
+    CHECK_EQUAL(rows.at(1).at("denied_now").get<std::string>(), "it is suspended now");
+    CHECK_EQUAL(rows.at(3).at("denied_now").get<std::string>(), "it is outside its contract now");
+    CHECK_EQUAL(rows.at(4).at("condition").get<std::string>(), "from 10.0.0.0/8");
+}
+
 CLAIM(the_matrix_page_begins_with_partners_by_paths) {
     Pki p;
     const auto with = [](const std::string& name, const std::string& lines) {

@@ -1,6 +1,7 @@
 #include "matrix.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <iostream>
 
 #include "../commands.hpp"
@@ -26,6 +27,19 @@ std::string path_for(const PathPattern& path, std::string_view partner) {
     return out;
 }
 
+void join(std::string& to, const std::string& more) {
+    if (!more.empty()) to += (to.empty() ? "" : "; ") + more;
+}
+
+void add_limits(const Partner& partner, const Refusals& refusals, MatrixRow& to) {
+    const std::int64_t now = std::time(nullptr);
+    const TimeWindow& term = partner.validity;
+    const bool is_outside = (term.from && now < *term.from) || (term.until && now > *term.until);
+    if (is_outside) join(to.state, "it is outside its contract now");
+    if (partner.suspended || refusals.suspends(partner.name) != nullptr) join(to.state, "it is suspended now");
+    if (!partner.networks.empty()) join(to.condition, "from " + texts_of(partner.networks));
+}
+
 namespace {
 
 std::vector<MatrixRow> rows_of(const Policy& policy) {
@@ -42,6 +56,7 @@ std::vector<MatrixRow> rows_of(const Policy& policy) {
                                    {},
                                    {},
                                    {}});
+                    add_limits(partner, {}, out.back());
                 }
             }
         }
@@ -127,9 +142,11 @@ void print_text(const Policy& policy, const std::vector<MatrixRow>& rows) {
     for (const Partner& p : policy.partners()) {
         const bool granted =
             std::any_of(rows.begin(), rows.end(), [&](const MatrixRow& row) { return row.partner == p.name; });
-        if (!granted)
-            std::cout << cell(std::string(p.name), width)
-                      << "no grant: only gates that name it, its groups or any-partner\n";
+        if (granted) continue;
+        MatrixRow limits;
+        add_limits(p, {}, limits);
+        std::cout << cell(std::string(p.name), width) << "no grant: only gates that name it, its groups or any-partner"
+                  << (limits.state.empty() ? "" : ", but " + limits.state) << '\n';
     }
     std::cout << "not asked: gates of httpd.conf, revocation files (--live asks a running server)\n";
 }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ctime>
 #include <iostream>
 
 #include "../commands.hpp"
@@ -12,10 +11,6 @@
 namespace mtls::tool {
 
 namespace {
-
-void join(std::string& to, const std::string& more) {
-    if (!more.empty()) to += (to.empty() ? "" : "; ") + more;
-}
 
 bool names(const GateRule& rule, std::string_view name) {
     return std::any_of(rule.names.begin(), rule.names.end(),
@@ -157,13 +152,7 @@ private:
                 join(row.condition, "not MTLSDeny " + deny.text() + (condition.empty() ? "" : " (" + condition + ")"));
             }
         }
-        const std::int64_t now = std::time(nullptr);
-        const TimeWindow& term = partner.validity;
-        const bool is_outside = (term.from && now < *term.from) || (term.until && now > *term.until);
-        if (is_outside) join(row.state, "it is outside its contract now");
-        if (partner.suspended || now_.refusals->suspends(partner.name) != nullptr)
-            join(row.state, "it is suspended now");
-        if (!partner.networks.empty()) join(row.condition, "from " + texts_of(partner.networks));
+        add_limits(partner, *now_.refusals, row);
         return true;
     }
 
