@@ -379,6 +379,14 @@ void PolicyBuilder::check_expectations(const Policy& policy) {
     }
 }
 
+std::vector<std::string> PolicyBuilder::suspended_names() const {
+    std::vector<std::string> out;
+    for (const auto& [suspension, where] : suspended_) {
+        out.insert(out.end(), suspension.names.begin(), suspension.names.end());
+    }
+    return out;
+}
+
 std::shared_ptr<const Policy> PolicyBuilder::build() {
     auto arena = std::make_shared<Arena>();
     const Policy* const policy = build(*arena);

@@ -105,6 +105,8 @@ CLAIM(each_directive_outside_of_partners_shows_when_it_differs) {
         {"", "MTLSExpect a.pem is a\n", "everybody gains: MTLSExpect a.pem is a\n"},
         {"MTLSRevoke CN:x\n", "", "everybody is no longer limited by: MTLSRevoke CN:x\n"},
         {"", "MTLSGrant GET /x\n", "a gains: MTLSGrant GET /x\n"},
+        {"MTLSSuspend ghost\n", "", "everybody is no longer limited by: MTLSSuspend ghost\n"},
+        {"", "MTLSSuspend a ghost\n", "everybody is limited by: MTLSSuspend ghost\n"},
         {"MTLSSuspend a note=one\n", "MTLSSuspend a note=two\n", "a is limited by: MTLSSuspend note=two\n"},
     };
     for (const Case& c : cases) {

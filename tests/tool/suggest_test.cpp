@@ -118,7 +118,7 @@ CLAIM(a_units_certificates_are_suggested_as_organization_with_unit) {
     b.add("eve.pem", {{"O", "Acme"}, {"OU", "Other"}, {"CN", "eve"}}, "", b.ca);
     CHECK_CONTAINS(
         b.tried({"suggest", "ann.pem", "bob.pem", "--anchor", "ca.pem", "--name", "payments"}, {"ann.pem", "bob.pem"}),
-        "\n    MTLSIdentity O:Acme OU:Payments\n");
+        "MTLSIdentity O:Acme OU:Payments\n");
     b.expect(3, {"explain", "--policy", "p.conf", "--cert", "eve.pem"});
 }
 
@@ -237,4 +237,29 @@ CLAIM(no_partner_is_suggested_under_a_reserved_name) {
         CHECK_CONTAINS(b.expect(0, {"import", "csv", "table", "--anchor", "ca.pem"}), "<MTLSPartner ");
     }
     CHECK_CONTAINS(b.expect(2, {"suggest", "leaf.pem", "--anchor", "ca.pem", "--name", "None"}), "is reserved");
+}
+
+CLAIM(suggest_names_no_file_that_a_line_cannot_hold) {
+    Rollover b;
+    b.file("ca\nMTLSSuspend x.pem", b.ca.cert_pem());
+    CHECK_CONTAINS(b.expect(2, {"suggest", "old.pem", "--anchor", "ca\nMTLSSuspend x.pem"}),
+                   "'ca\\x0aMTLSSuspend x.pem': no line of a policy can name this file: rename it");
+    std::filesystem::copy_file(b.folder() + "/old.pem", b.folder() + "/c\n.pem");
+    CHECK_CONTAINS(b.expect(2, {"suggest", "c\n.pem", "--anchor", "ca.pem"}), "no line of a policy can name this file");
+    std::filesystem::copy_file(b.folder() + "/old.pem", b.folder() + "/c d\".pem");
+    b.tried({"suggest", "c d\".pem", "--anchor", "ca.pem"}, {"c d\".pem"});
+}
+
+CLAIM(a_certificate_of_more_units_than_a_line_holds_has_a_suggestion) {
+    Rollover b;
+    std::vector<Attr> subject = {{"O", "Acme"}};
+    for (int i = 0; i < 40; ++i) subject.push_back({"OU", "Unit " + std::to_string(i) + std::string(56, 'u')});
+    b.add("units.pem", subject, "", b.ca);
+    const std::string block = b.tried({"suggest", "units.pem", "--anchor", "ca.pem", "--name", "acme"}, {"units.pem"});
+    CHECK(block.find("OU:Unit 0u") == std::string::npos);
+    // As many as a line holds.
+    subject.resize(32);
+    b.add("fewer.pem", subject, "", b.ca);
+    CHECK_CONTAINS(b.tried({"suggest", "fewer.pem", "--anchor", "ca.pem", "--name", "acme"}, {"fewer.pem"}),
+                   "MTLSIdentity O:Acme \"OU:Unit 0u");
 }

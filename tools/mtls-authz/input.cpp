@@ -112,6 +112,7 @@ public:
     }
     void finish() {
         if (out_.findings.empty()) out_.policy = builder_.build();
+        out_.suspended_names = builder_.suspended_names();
         out_.findings.insert(out_.findings.end(), builder_.diagnostics().begin(), builder_.diagnostics().end());
         if (!is_default_root_) return;
         // --root is missing rather than that folder.

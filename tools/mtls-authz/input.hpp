@@ -34,7 +34,8 @@ std::string anchor_name(const std::string& file, const std::string& root);
 struct PolicyInput {
     std::shared_ptr<const Policy> policy;  // null if it has errors
     std::vector<Diagnostic> findings;
-    bool unreadable = false;  // a file is unreadable, or a pattern matches none
+    std::vector<std::string> suspended_names;  // in MTLSSuspend lines outside of partners
+    bool unreadable = false;                   // a file is unreadable, or a pattern matches none
 };
 // Where the output of `httpd -t -D DUMP_MTLS_POLICY`, with a default MTLSTrustAnchor, may take the place of policy
 // files.

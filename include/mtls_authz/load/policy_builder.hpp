@@ -57,6 +57,8 @@ public:
 
     // Reuses the decoded certificates of `previous` for files that have not changed; `previous` must outlive build().
     void reuse(const Policy& previous) { previous_ = &previous; }
+    // The names in MTLSSuspend lines outside of partners, whether there is such a partner or not.
+    std::vector<std::string> suspended_names() const;
     // From now on reads no file that a directive names, and reports nothing that depends on one.
     void check_text_only() { is_text_only_ = true; }
     // The base of relative paths in directives that are added from now on.

@@ -279,6 +279,15 @@ Result<PolicyInput> read_live_policy(const std::string& socket, RefusalSet& refu
     return out;
 }
 
+// MTLSSuspend lines for names that no partner has: with a partner of that name, they are limits of it.
+Lines suspended_without_partner(const PolicyInput& input) {
+    Lines out;
+    for (const std::string& name : input.suspended_names) {
+        if (input.policy->find(name) == nullptr) out.insert("MTLSSuspend " + escape_hidden(name));
+    }
+    return out;
+}
+
 }  // namespace
 
 std::vector<std::string> differences(const Policy& before, const Policy& after) {
@@ -302,6 +311,12 @@ int show_difference(const DiffOptions& options) {
         return kNotDone;
     }
     Changes changes = compare_policies(*before.policy, *after.policy, *refusal_set.refusals);
+    // A running server does not say such names.
+    if (!options.live) {
+        const Lines was = suspended_without_partner(before), is = suspended_without_partner(after);
+        compare("everybody", "is limited by", is, was, changes);
+        compare("everybody", "is no longer limited by", was, is, changes);
+    }
     bool all_read = true;
     if (!options.certificates.empty()) {
         all_read = compare_certificates(*before.policy, *after.policy, refusal_set, options.certificates, changes);

@@ -14,6 +14,7 @@
 #include "mtls_authz/certificate/public_ca.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
 #include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/load/policy_builder.hpp"
 #include "mtls_authz/rules/partner_name.hpp"
 #include "policy_text.hpp"
 
@@ -81,7 +82,9 @@ std::vector<Choice> choices_for(const CertificateFacts& facts) {
     if (!organizations.empty() && !units.empty()) {
         std::vector<std::string> words = {"O:" + organizations.front()};
         for (const std::string& unit : units) words.push_back("OU:" + unit);
-        offer_words(words, "stays when hosts and people change; every certificate of that unit fits");
+        // With fewer of them, certificates of other units would fit.
+        if (words.size() <= kMostSelectors)
+            offer_words(words, "stays when hosts and people change; every certificate of that unit fits");
     }
     for (const std::string& address : facts.email) offer("email:" + address, "belongs to a person, who may leave");
     for (const std::string& upn : facts.upn)
@@ -275,8 +278,19 @@ std::vector<std::string> anchors_for(const Together& together, const std::string
     return out.empty() && !is_own_anchor ? options.anchors : out;
 }
 
+// Why lines cannot name the files of a suggestion; "" if they can.
+std::string fault_of_names(const Together& together, const SuggestOptions& options) {
+    std::vector<std::string> names = options.anchors;
+    for (const std::string& file : together.files) names.push_back(name_for_server(file, options.root));
+    const auto wrong = std::find_if_not(names.begin(), names.end(), is_writable);
+    if (wrong == names.end()) return {};
+    return "'" + shown(*wrong) +
+           "': no line of a policy can name this file: rename it, without control characters and ${";
+}
+
 Result<Suggestion> suggestion_for(const Together& together, const std::vector<std::string>& expected,
                                   const SuggestOptions& options) {
+    if (std::string fault = fault_of_names(together, options); !fault.empty()) return Error{std::move(fault)};
     const CertificateFacts& facts = together.clients.front()->facts;
     Suggestion made;
     made.files = together.files;
