@@ -25,6 +25,8 @@ public:
 
     void add(const char* key, std::string_view value) {
         if (value.empty()) return;
+        // A file's name.
+        if (value.find(' ') != value.npos) return quote(key, value);
         text_.append(1, ' ').append(key).append(1, '=');
         append_for_log(text_, value, kMostNameBytes);
     }

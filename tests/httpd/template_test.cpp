@@ -125,3 +125,33 @@ CLAIM(a_virtual_host_whose_directives_cannot_be_told_apart_stops_the_start_and_s
     good.emplace_back("-t");
     CHECK_EQUAL(tenants.httpd.run(good).status, 0);
 }
+
+CLAIM(what_a_macro_makes_is_named_by_the_line_that_uses_it) {
+    const World& w = world();
+    Httpd httpd(httpd_paths());
+    w.install(httpd);
+    httpd.load("macro");
+    const auto configure = [&httpd](const std::string& selector) {
+        httpd.write("macros.conf",
+                    "<Macro Partner $name>\n<MTLSPartner $name>\nMTLSTrustAnchor $name.pem\nMTLSIdentity " + selector +
+                        "\n</MTLSPartner>\n</Macro>\n<Macro Gate $path $name>\n<Location $path>\n"
+                        "MTLSAllow partner $name\n</Location>\n</Macro>\n"
+                        "<Macro Both $name>\nUse Partner $name\nUse Gate /$name $name\n</Macro>\n");
+        httpd.write("my sites.conf", "# Uses\n\nUse Both acme\nUse Partner globex\nUse Gate /other acme\n");
+        httpd.configure("Include macros.conf\nInclude \"my sites.conf\"\n");
+    };
+    configure("DNS:api.$name.example");
+    httpd.start();
+    for (const auto& [path, line] : {std::pair("/acme/x", ":3"), std::pair("/other/x", ":5")}) {
+        CHECK_EQUAL(TlsClient(httpd.port(), as(w.globex)).get(path).status, 403);
+        CHECK(httpd.wait_for_log("gate=\"my sites.conf" + std::string(line) + "\""));
+    }
+    CHECK_CONTAINS(httpd.error_log(), "rule=\"my sites.conf:4\"");
+    CHECK_EQUAL(httpd.error_log().find("macro '"), std::string::npos);
+    CHECK_EQUAL(TlsClient(httpd.port(), as(w.acme)).get("/acme/x").status, 404);
+    // An error says its own line of the macro.
+    configure("nonsense:x");
+    const std::string said = httpd.run({"-t"}).text;
+    CHECK_CONTAINS(said, "MTLSIdentity: ");
+    CHECK_CONTAINS(said, "used on line 3 of");
+}

@@ -63,6 +63,14 @@ CLAIM(a_denial_line_is_one_ascii_line_whatever_is_in_it) {
     CHECK_CONTAINS(line, ": the decision failed");
 }
 
+CLAIM(a_place_in_a_file_with_blanks_is_quoted_in_a_denial_line) {
+    Account a;
+    a.rule = "/etc/my sites/p.conf:3";
+    a.gate = "sites/p.conf:4";
+    const std::string line = denial_line(a, "denied");
+    CHECK_CONTAINS(line, " rule=\"/etc/my sites/p.conf:3\" gate=sites/p.conf:4");
+}
+
 CLAIM(html_keeps_letters_and_shows_what_would_deceive) {
     const std::pair<std::string, std::string> rows[] = {
         {"<a href=\"x\" b='y'>&amp;", "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;amp;"},

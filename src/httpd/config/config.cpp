@@ -1,6 +1,7 @@
 #include "httpd/config/config.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "mtls_authz/base/text.hpp"
@@ -28,10 +29,20 @@ std::string GateSection::title() const {
     return "<" + std::string(kNames[static_cast<std::size_t>(kind)]) + " " + path + ">";
 }
 
-Where place_of(const ap_directive_t* directive) {
-    return {directive->filename != nullptr ? directive->filename : "",
-            static_cast<unsigned>(std::max(0, directive->line_num))};
+Where place_in(const char* file, int line) {
+    constexpr std::string_view kMacro = "macro '", kUse = " used on line ", kOf = " of \"";
+    const std::string_view name = file != nullptr ? file : "";
+    const std::size_t use = name.rfind(kUse), of = name.find(kOf, std::min(use, name.size()));
+    unsigned used = 0;
+    if (name.starts_with(kMacro) && of != name.npos) {
+        std::from_chars(name.data() + use + kUse.size(), name.data() + of, used);
+    }
+    if (used == 0) return {std::string(name), static_cast<unsigned>(std::max(0, line))};
+    const std::string_view outer = name.substr(of + kOf.size());
+    return {std::string(outer.substr(0, outer.find_last_not_of('"') + 1)), used};
 }
+
+Where place_of(const ap_directive_t* directive) { return place_in(directive->filename, directive->line_num); }
 
 std::string short_place(const Where& where) {
     const std::string& root = state().server_root;

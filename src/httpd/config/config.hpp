@@ -224,6 +224,10 @@ std::string in_server_root(const std::string& path);
 
 // "FILE:LINE"; FILE is relative if it is below ServerRoot.
 std::string short_place(const Where& where);
+// A position as httpd has it. Of what mod_macro makes, the `Use` line in its file: there, httpd's name of the file is
+// `macro 'X' (defined on line 3 of "FILE") used on line 9 of "FILE"`, nested where macros are, and lines are counted
+// within the macro.
+Where place_in(const char* file, int line);
 Where place_of(const ap_directive_t* directive);
 
 void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept;

@@ -101,11 +101,13 @@ const char* read_accept_front(cmd_parms* cmd, DirConfig& config, const char* arg
 }
 
 // Sets `err_directive`, whose place httpd prints before the message, to the line of the first error within a section.
-// The places of further errors are in the message.
+// The lines of a macro have one place: then it stays the section. The places of further errors are in the message.
 std::string at_own_line(cmd_parms* cmd, const std::vector<Diagnostic>& errors) {
     const Where& first = errors.front().where;
-    for (const ap_directive_t* node = cmd->directive->first_child; node != nullptr; node = node->next) {
-        if (place_of(node).str() == first.str()) cmd->err_directive = node;
+    if (place_of(cmd->directive).str() != first.str()) {
+        for (const ap_directive_t* node = cmd->directive->first_child; node != nullptr; node = node->next) {
+            if (place_of(node).str() == first.str()) cmd->err_directive = node;
+        }
     }
     std::string out = errors.front().message;
     for (auto more = errors.begin() + 1; more != errors.end(); ++more)
