@@ -135,6 +135,7 @@ Json host_json(const MappedHost& host) {
                 {"believes_anchors", host.believes_anchors},
                 {"lets_unknown_cas_in", host.lets_unknown_cas_in},
                 {"checks_crls", host.checks_crls},
+                {"asks_ocsp", host.asks_ocsp},
                 {"has_crls", host.has_crls},
                 {"verify_depth", host.verify_depth},
                 {"security_level", host.security_level},
@@ -162,6 +163,7 @@ MappedHost host_of(const Json& json) {
     out.believes_anchors = json.at("believes_anchors").get<bool>();
     out.lets_unknown_cas_in = json.at("lets_unknown_cas_in").get<bool>();
     out.checks_crls = json.at("checks_crls").get<bool>();
+    out.asks_ocsp = json.at("asks_ocsp").get<bool>();
     out.has_crls = json.at("has_crls").get<bool>();
     out.verify_depth = json.at("verify_depth").get<int>();
     out.security_level = json.at("security_level").get<int>();

@@ -126,6 +126,22 @@ CLAIM(explain_live_allows_nothing_that_the_handshake_may_refuse) {
     CHECK_EQUAL(site.get(world().globex), 200);
 }
 
+CLAIM(explain_live_does_not_foretell_what_a_responder_answers_in_the_handshake) {
+    for (const char* setting : {"on", "leaf", "off"}) {
+        ToolSite site;
+        site.httpd.set_tls_lines("SSLVerifyClient optional\nSSLOCSPEnable " + std::string(setting) +
+                                 "\nSSLOCSPDefaultResponder http://127.0.0.1:1/\n");
+        site.start();
+        const bool asks = std::string(setting) != "off";
+        CHECK_EQUAL(
+            site.answer("acme", "/gate/x"),
+            asks ? "not known: mod_ssl asks an OCSP responder in the handshake (SSLOCSPEnable)" : "allow: granted");
+        CHECK_EQUAL(site.get(world().acme), asks ? 0 : 200);
+        // Whom the gate denies is denied whatever the responder says.
+        CHECK_CONTAINS(site.answer("unnamed", "/gate/x"), "deny: unknown-partner");
+    }
+}
+
 CLAIM(explain_live_knows_that_the_handshake_takes_live_anchors) {
     ToolSite site;
     CertSpec spec;

@@ -59,6 +59,7 @@ struct MappedHost {
     bool believes_anchors = false;       // MTLSClientCA
     bool lets_unknown_cas_in = false;    // SSLVerifyClient optional_no_ca
     bool checks_crls = false;            // SSLCARevocationCheck
+    bool asks_ocsp = false;              // SSLOCSPEnable
     bool has_crls = false;               // SSLCARevocationFile, SSLCARevocationPath
     int verify_depth = 1;                // SSLVerifyDepth
     int security_level = 1;

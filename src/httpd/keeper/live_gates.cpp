@@ -207,6 +207,8 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     out.believes_anchors = client_ca_of(s) != ClientCaMode::kOff;
     out.lets_unknown_cas_in = config.lets_unknown_cas_in;
     out.checks_crls = is_set(server_setting(s, "SSLCARevocationCheck"));
+    const std::string ocsp = server_setting(s, "SSLOCSPEnable");
+    out.asks_ocsp = !ocsp.empty() && !equal_nocase(ocsp, "off");
     out.has_crls = config.cas.crls != nullptr && !config.cas.crls->empty();
     out.verify_depth = verify_depth_of(s);
     out.security_level = config.cas.security_level;

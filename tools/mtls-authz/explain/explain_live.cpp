@@ -29,6 +29,7 @@ std::string doubt_about_handshake(const InForce& now, const MappedHost& host, co
                                   const PresentedCertificate& client, int purpose, std::int64_t at) {
     constexpr int kNoSsl = 0;  // the index of the callback's own data: there is no SSL*
     if (host.checks_crls) return "mod_ssl asks CRLs of its own in the handshake (SSLCARevocationCheck)";
+    if (host.asks_ocsp) return "mod_ssl asks an OCSP responder in the handshake (SSLOCSPEnable)";
     const ErrorQueueGuard errors;
     const X509StorePtr store(X509_STORE_new());
     const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
