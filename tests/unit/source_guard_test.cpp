@@ -283,6 +283,7 @@ CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_al
         "src/httpd/request/forward.cpp",       // MTLSForward
         "src/httpd/request/providers.cpp",     // Require
         "src/httpd/start/section_checks.cpp",  // at the start
+        "src/httpd/start/section_paths.cpp",   // at the start
         "src/httpd/start/start_checks.cpp",    // at the start
         "src/httpd/start/forward_checks.cpp",  // at the start
         "src/httpd/start/status_checks.cpp",   // at the start

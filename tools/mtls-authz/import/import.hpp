@@ -69,8 +69,7 @@ void add_once(std::vector<std::string>& to, const std::string& text);
 // A remark about rules that compare texts exactly.
 inline constexpr const char* kFoldsCase =
     "the rules of today tell upper-case letters from lower-case ones and count each blank, selectors do not: names "
-    "that "
-    "differ in these alone fit as well";
+    "that differ in these alone fit as well";
 
 // ---- for the formats ------------------------------------------------------------------------------------------------
 
