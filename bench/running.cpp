@@ -72,8 +72,8 @@ double seconds_of(const std::vector<std::unique_ptr<test::TlsClient>>& clients) 
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Keeps this thread, and what it starts meanwhile, on one processor: where client and server meet on one by chance, and
-// where not, is more than what is measured.
+// Keeps this thread, and the processes that it starts meanwhile, on one processor. Otherwise the scheduler sometimes
+// puts client and server on the same one, and that changes a request's time by more than the module does.
 class OnProcessor {
 public:
     explicit OnProcessor(unsigned number) {
@@ -91,8 +91,8 @@ private:
     cpu_set_t before_{};
 };
 
-// Keeps all processors from halting while it lives, without taking time from others: to wake one takes longer than a
-// request, and where the module gives it work it need not wake.
+// Keeps all processors from halting while it lives, by threads that run only where nothing else does. Waking a halted
+// processor takes longer than a request, and a server with more to do halts less often.
 class Awake {
 public:
     Awake() {

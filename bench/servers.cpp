@@ -251,8 +251,8 @@ long whole_run(const std::string& folder, int port, const std::string& function,
     return total;
 }
 
-// What is counted of these servers is the function that runs the rules of a request: how often their event loops look
-// for more to read differs from run to run by more than a rule costs.
+// Counts only in `function`, which runs the rules of a request. The event loops of these servers look for more to read
+// a varying number of times, and that costs more than a rule.
 std::vector<long> by_difference(const Files& files, const std::vector<Visitor>& visitors, const std::string& function,
                                 const std::function<std::string(const std::string&, int)>& config,
                                 const std::function<std::vector<std::string>(const std::string&)>& command) {

@@ -241,8 +241,7 @@ bool LivePolicy::is_failing() {
     return source_.is_failing();
 }
 
-// ---- publishing
-// -------------------------------------------------------------------------------------------------------
+// ---- publishing -----------------------------------------------------------------------------------------------------
 
 std::shared_ptr<const Policy> LivePolicy::policy() const {
     const std::lock_guard lock(mutex_);

@@ -182,7 +182,7 @@ CLAIM(explain_live_agrees_with_the_server_over_random_questions, Turn::kFirst) {
                 answer_of(site.answer_json(asker.name, path, {"--method", method, "--host", host}));
             ++answers[told];
             if (told == "unknown") continue;
-            // What the handshake refuses is told as what the gate would say.
+            // Where the handshake refuses a certificate, `explain` prints the reason that the gate would give.
             if (real == "no answer" ? told.starts_with("deny") : told == real) continue;
             const std::string what = "seed " + std::to_string(here) + ": " + asker.name + " asks " + method + " " +
                                      path + " of " + host + "\n" +

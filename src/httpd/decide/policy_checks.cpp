@@ -99,8 +99,8 @@ void warn(std::vector<Diagnostic>& findings, const Where& where, std::string mes
     findings.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
-// Such a gate would grant a request without forwarded certificate as the front's own.
-// network= asks for the address of the connection itself, which is that of whoever speaks the PROXY protocol.
+// Warns where the PROXY protocol is spoken: network= is compared with the address that the TCP connection comes from,
+// not with the client's that the protocol names.
 void check_network_of(const Partner& front, std::vector<Diagnostic>& findings) {
     const bool has_protocol = is_any_directive([](const ap_directive_t& d) {
         return equal_nocase(d.directive, "RemoteIPProxyProtocol") && d.args != nullptr &&
@@ -114,6 +114,7 @@ void check_network_of(const Partner& front, std::vector<Diagnostic>& findings) {
              "address out of network=");
 }
 
+// Such a gate would grant a request without forwarded certificate as the front's own.
 void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
     if (!front.front()->networks.empty()) return check_network_of(front, findings);
     for (const GateSection* section : state().sections) {

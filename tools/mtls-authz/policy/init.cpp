@@ -186,8 +186,7 @@ int make_first_files(const InitOptions& options) {
     if (!is_as_compared(options.path))
         return complain(
             "--path: write it as httpd compares it, decoded and without a query: no *, ?, [, #, % or ${, and no "
-            "segment "
-            "that is empty, . or ..: such a gate would cover other paths, or none");
+            "segment that is empty, . or ..: such a gate would cover other paths, or none");
     std::error_code failed;
     if (!fs::is_directory(root, failed))
         return complain(root + ": no such folder; --root names the server's ServerRoot");
