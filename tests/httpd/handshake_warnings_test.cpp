@@ -1,5 +1,6 @@
 // What the start says of a handshake that would refuse the policy's partners, or not know their CAs.
 #include <filesystem>
+#include <span>
 
 #include "config_draft.hpp"
 
@@ -9,6 +10,16 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string partner(const std::string& lines) { return partner_p(lines); }
+
+// Lines of a virtual host with a gate, and whether the start warns of them with these words.
+void check_hosts(Draft& d, std::span<const std::pair<const char*, bool>> rows, const std::string& said) {
+    for (const auto& [lines, is_warned] : rows) {
+        d.httpd.set_vhost_lines(std::string(lines) + "\n");
+        const auto out = d.check(partner("") + location("/x", "MTLSAllow partner p"));
+        CHECK_EQUAL(out.status, 0);
+        test::check_equal(out.text.find(said) != std::string::npos, is_warned, lines, __FILE__, __LINE__);
+    }
+}
 
 }  // namespace
 
@@ -75,13 +86,7 @@ CLAIM(a_crl_check_of_the_handshake_beside_live_anchors_is_warned_of) {
         {"MTLSClientCA On", false},
         {"SSLCARevocationCheck leaf", false},
     };
-    for (const auto& [lines, is_warned] : rows) {
-        d.httpd.set_vhost_lines(std::string(lines) + "\n");
-        const auto out = d.check(partner("") + location("/x", "MTLSAllow partner p"));
-        CHECK_EQUAL(out.status, 0);
-        test::check_equal(out.text.find("no_crl_for_cert_ok") != std::string::npos, is_warned, lines, __FILE__,
-                          __LINE__);
-    }
+    check_hosts(d, rows, "no_crl_for_cert_ok");
 }
 
 CLAIM(an_ocsp_check_of_the_handshake_beside_live_anchors_is_warned_of) {
@@ -96,13 +101,7 @@ CLAIM(an_ocsp_check_of_the_handshake_beside_live_anchors_is_warned_of) {
         {"MTLSClientCA On\nSSLOCSPEnable off", false},
         {"SSLOCSPEnable leaf", false},
     };
-    for (const auto& [lines, is_warned] : rows) {
-        d.httpd.set_vhost_lines(std::string(lines) + "\n");
-        const auto out = d.check(partner("") + location("/x", "MTLSAllow partner p"));
-        CHECK_EQUAL(out.status, 0);
-        test::check_equal(out.text.find("mod_ssl verifies OCSP answers by") != std::string::npos, is_warned, lines,
-                          __FILE__, __LINE__);
-    }
+    check_hosts(d, rows, "mod_ssl verifies OCSP answers by");
 }
 
 CLAIM(a_second_verification_by_mod_ssl_alone_beside_live_anchors_is_warned_of) {

@@ -93,6 +93,8 @@ struct GateSection {
         nullptr;  // of this section only; without gate settings if it only has Require mtls-* or AuthType MTLS
     std::string title() const;  // "<Location /orders>"
     bool is_literal() const { return literal_prefix == path; }
+    // Virtual hosts inherit the sections of the main server.
+    bool applies_in(const server_rec* s) const { return server == s || !server->is_virtual; }
 };
 
 struct ServerConfig {

@@ -99,6 +99,13 @@ void for_every_directive(const std::function<void(const ap_directive_t&)>& visit
     });
 }
 
+bool is_regex_section(const ap_directive_t& d) {
+    constexpr std::string_view kMatch = "Match";
+    const std::string_view name = d.directive, args = d.args != nullptr ? trim(d.args) : "";
+    const bool is_match = name.size() > kMatch.size() && equal_nocase(name.substr(name.size() - kMatch.size()), kMatch);
+    return name.starts_with('<') && (is_match || args.starts_with('~'));
+}
+
 bool has_regex_options() {
     return is_any_directive([](const ap_directive_t& d) { return equal_nocase(d.directive, "RegexDefaultOptions"); });
 }

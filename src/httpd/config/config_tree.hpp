@@ -20,6 +20,9 @@ void for_every_directive(const std::function<void(const ap_directive_t&)>& visit
 // The characters with a special meaning in a regular expression.
 constexpr std::string_view kRegexMarks = "\\.[]()*+?{}|$^";
 
+// Whether this is a section with a regular expression: <...Match> or <... ~>.
+bool is_regex_section(const ap_directive_t& d);
+
 // Whether RegexDefaultOptions changes how regular expressions match, as ICASE or EXTENDED do.
 bool has_regex_options();
 

@@ -158,6 +158,16 @@ ServerConfig& made_server_config(cmd_parms* cmd) {
 
 }  // namespace
 
+const ap_regex_t* compile_section(apr_pool_t* pool, const char* text, bool is_of_files) {
+#ifdef CASE_BLIND_FILESYSTEM
+    const int flags = is_of_files ? AP_REG_EXTENDED | AP_REG_ICASE : AP_REG_EXTENDED;
+#else
+    const int flags = AP_REG_EXTENDED;
+    static_cast<void>(is_of_files);
+#endif
+    return ap_pregcomp(pool, text, flags);
+}
+
 GateSection& make_section(cmd_parms* cmd, const DirConfig& config) {
     GateSection& section = *pool_new<GateSection>(cmd->pool);
     section.where = place_of(cmd->directive);
@@ -167,16 +177,16 @@ GateSection& make_section(cmd_parms* cmd, const DirConfig& config) {
     const ap_directive_t* const parent = enclosing_section(cmd);
     std::string_view kind = parent != nullptr ? parent->directive : "";
     const std::string_view args = parent != nullptr && parent->args != nullptr ? parent->args : "";
-    const bool tilde = trim(args).starts_with('~');
+    section.is_regex = parent != nullptr && is_regex_section(*parent);
     using Kind = GateSection::Kind;
     if (cmd->path == nullptr) {
         section.kind = Kind::kServer;
     } else if (equal_nocase(kind, "<Location")) {
-        section.kind = tilde ? Kind::kLocationMatch : Kind::kLocation;
+        section.kind = section.is_regex ? Kind::kLocationMatch : Kind::kLocation;
     } else if (equal_nocase(kind, "<LocationMatch")) {
         section.kind = Kind::kLocationMatch;
     } else if (equal_nocase(kind, "<Directory")) {
-        section.kind = tilde ? Kind::kDirectoryMatch : Kind::kDirectory;
+        section.kind = section.is_regex ? Kind::kDirectoryMatch : Kind::kDirectory;
     } else if (equal_nocase(kind, "<DirectoryMatch")) {
         section.kind = Kind::kDirectoryMatch;
     } else {
@@ -186,8 +196,8 @@ GateSection& make_section(cmd_parms* cmd, const DirConfig& config) {
                                                                                     : Kind::kOther;
         if (parent != nullptr) find_holder(*parent, cmd->temp_pool, section);
     }
-    section.is_regex = tilde || (kind.size() > 5 && equal_nocase(kind.substr(kind.size() - 5), "Match"));
-    if (section.is_regex) section.regex = ap_pregcomp(cmd->pool, section.path.c_str(), AP_REG_EXTENDED);
+    const bool is_of_files = section.kind == Kind::kDirectoryMatch || section.kind == Kind::kFiles;
+    if (section.is_regex) section.regex = compile_section(cmd->pool, section.path.c_str(), is_of_files);
     section.literal_prefix =
         section.is_regex ? regex_literal_prefix(section.path) : wildcard_literal_prefix(section.path);
     return section;

@@ -18,6 +18,8 @@ const char* guarded_directive(cmd_parms* cmd, Body body) noexcept {
 // Error for a gate directive in .htaccess or within <Limit>.
 inline const char* context_fault(cmd_parms* cmd) { return ap_check_cmd_context(cmd, NOT_IN_LIMIT | NOT_IN_HTACCESS); }
 
+// A section's regular expression as httpd compiles it; null if it cannot be. `is_of_files`: of <Directory> and <Files>.
+const ap_regex_t* compile_section(apr_pool_t* pool, const char* text, bool is_of_files);
 // Describes the section of `cmd`, whose settings `config` has.
 GateSection& make_section(cmd_parms* cmd, const DirConfig& config);
 // The section of `cmd`; recorded on the first call.

@@ -4,6 +4,7 @@
 
 #include "httpd/config/config.hpp"
 #include "httpd/config/config_tree.hpp"
+#include "httpd/config/sections.hpp"
 #include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/rules/capture_scope.hpp"
@@ -11,12 +12,6 @@
 namespace mtls::httpd {
 
 namespace {
-
-#ifdef CASE_BLIND_FILESYSTEM
-constexpr int kFileFlags = AP_REG_EXTENDED | AP_REG_ICASE;
-#else
-constexpr int kFileFlags = AP_REG_EXTENDED;
-#endif
 
 constexpr std::string_view kProxyPrefix = "proxy:";
 
@@ -50,7 +45,7 @@ std::optional<SectionPattern> read_pattern(apr_pool_t* pool, const ap_directive_
     const char* const text = word != std::end(kSections) ? expression_of(pool, section, *word) : nullptr;
     if (text == nullptr) return std::nullopt;
     const bool is_file = word->subject == Subject::kFile || word->subject == Subject::kFileName;
-    const ap_regex_t* const regex = ap_pregcomp(pool, text, is_file ? kFileFlags : AP_REG_EXTENDED);
+    const ap_regex_t* const regex = compile_section(pool, text, is_file);
     if (regex == nullptr) return std::nullopt;
     constexpr int kMostGuessed = 8;
     apr_array_header_t* const groups = apr_array_make(pool, kMostGuessed, sizeof(char*));
@@ -219,8 +214,7 @@ void keep_captures(request_rec* r) {
 const GateSection* find_failed_pattern(const request_rec* r) {
     const auto& sections = state().sections;
     const auto found = std::find_if(sections.begin(), sections.end(), [r](const GateSection* section) {
-        const bool applies = section->server == r->server || !section->server->is_virtual;
-        if (section->regex == nullptr || !applies) return false;
+        if (section->regex == nullptr || !section->applies_in(r->server)) return false;
         const char* const subject = subject_of(r, subject_of(*section));
         const int outcome = subject != nullptr ? ap_regexec(section->regex, subject, 0, nullptr, 0) : AP_REG_NOMATCH;
         return outcome != 0 && outcome != AP_REG_NOMATCH;

@@ -115,8 +115,7 @@ using IsOther = bool (*)(const GateSection& section, const DirConfig& here);
 const GateSection* find_below(const request_rec* r, const std::vector<const GateSection*>& sections, IsOther is_other) {
     const DirConfig& here = dir_config(r);
     const auto found = std::find_if(sections.begin(), sections.end(), [&](const GateSection* section) {
-        const bool applies = section->server == r->server || !section->server->is_virtual;
-        return applies && is_other(*section, here) && covers_something_below(*section, r);
+        return section->applies_in(r->server) && is_other(*section, here) && covers_something_below(*section, r);
     });
     return found != sections.end() ? *found : nullptr;
 }

@@ -121,8 +121,9 @@ private:
     // Sections that other modules store, such as <Proxy>: merged before the locations.
     void add_others(std::size_t at) {
         for (const GateSection* section : state().sections) {
-            const bool applies = section->server == server_ || !section->server->is_virtual;
-            if (!applies || section->kind == GateSection::Kind::kServer || seen_.contains(section->config)) continue;
+            if (!section->applies_in(server_) || section->kind == GateSection::Kind::kServer ||
+                seen_.contains(section->config))
+                continue;
             MappedSection out;
             if (describe(*section->config, out))
                 sections_.insert(sections_.begin() + static_cast<std::ptrdiff_t>(at), std::move(out));
@@ -177,8 +178,7 @@ void read_directives_of(const server_rec* s, MappedHost& out) {
 bool accepts_fronts(const server_rec* s) {
     const auto& all = state().front_sections;
     return std::any_of(all.begin(), all.end(), [s](const GateSection* section) {
-        const bool applies = section->server == s || !section->server->is_virtual;
-        return applies && !section->config->fronts->names.empty();
+        return section->applies_in(s) && !section->config->fronts->names.empty();
     });
 }
 

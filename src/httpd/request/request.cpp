@@ -427,14 +427,7 @@ void hook_handlers() {
 }
 
 void hook_patterns() {
-    const auto has_expression = [](const ap_directive_t& d) {
-        const std::string_view args = d.args != nullptr ? trim(d.args) : "", name = d.directive;
-        constexpr std::string_view kMatch = "Match";
-        const bool is_match =
-            name.size() > kMatch.size() && equal_nocase(name.substr(name.size() - kMatch.size()), kMatch);
-        return name.starts_with('<') && (args.starts_with('~') || is_match);
-    };
-    if (!is_any_directive(has_expression)) return;
+    if (!is_any_directive(is_regex_section)) return;
     ap_hook_post_perdir_config(on_sections_merged, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "httpd/config/config_tree.hpp"
 #include "mtls_authz/base/request_path.hpp"
@@ -79,31 +80,45 @@ std::string no_folder(const std::string& path) {
     return "there is no folder " + in_quotes(path) + " now; a path of URLs stands in a <Location>";
 }
 
-// Why no backend has this URL: httpd compares a <Proxy> section with what the directive that sends a request on says,
-// letter by letter; "" if one may.
+// Calls `visit` for each URL in a directive, without a socket before it, and with whether it is a balancer's member.
+void for_each_backend(const std::function<void(std::string_view url, bool is_member)>& visit) {
+    constexpr std::string_view kProxy = "proxy:";  // of SetHandler
+    for_every_directive([&](const ap_directive_t& d) {
+        if (d.args == nullptr || d.directive[0] == '<') return;
+        for (const std::string& word : config_words(d.args)) {
+            std::string_view url = word;
+            if (const std::size_t socket = url.find('|'); socket != url.npos) url.remove_prefix(socket + 1);
+            if (starts_nocase(url, kProxy)) url.remove_prefix(kProxy.size());
+            if (url.find("://") != url.npos) visit(url, equal_nocase(d.directive, "BalancerMember"));
+        }
+    });
+}
+
+// Why no backend has this URL: httpd compares a <Proxy> section, letter by letter, with the URL that the directive says
+// which sends a request on; "" if one may.
 std::string no_backend(const std::string& url) {
     if (url.starts_with('/')) {
         return "it is compared with the URL of the backend, like http://127.0.0.1:8080/: write a <Location>";
     }
     if (starts_nocase(url, "unix:")) return "the socket is no part of what it is compared with: write what follows '|'";
-    std::string other, balancer;
     bool may_be = url.find_first_of("*?[") != std::string::npos;
-    for_every_directive([&](const ap_directive_t& d) {
-        for (std::string_view to : config_words(d.args != nullptr && d.directive[0] != '<' ? d.args : "")) {
-            to = to.substr(std::min(to.find('|') + 1, to.size()));
-            if (starts_nocase(to, "proxy:")) to.remove_prefix(6);
-            if (to.find("://") == std::string_view::npos) continue;
-            const std::string_view fixed = to.substr(0, to.find_first_of("$%"));  // before what is filled in
-            const auto fits = [&](auto&& begins) { return begins(to, url) || (fixed != to && begins(url, fixed)); };
-            const bool is_member = equal_nocase(d.directive, "BalancerMember");
-            may_be = may_be || (!is_member && fits([](auto a, auto b) { return a.starts_with(b); }));
-            if (is_member && starts_nocase(to, url)) balancer = to;
-            if (!is_member && fits([](auto a, auto b) { return starts_nocase(a, b); })) other = to;
+    std::string in_other_case, member;
+    for_each_backend([&](std::string_view to, bool is_member) {
+        // The literal part, before the first $1 or %{VARIABLE}: what they add may be the rest of `url`.
+        const std::string_view literal = to.substr(0, to.find_first_of("$%"));
+        const bool is_open = literal != to;
+        if (is_member) {
+            if (starts_nocase(to, url)) member = to;
+        } else if (to.starts_with(url) || (is_open && std::string_view(url).starts_with(literal))) {
+            may_be = true;
+        } else if (starts_nocase(to, url) || (is_open && starts_nocase(url, literal))) {
+            in_other_case = to;
         }
     });
     if (may_be) return "";
-    if (!other.empty()) return "it is compared letter by letter, and the directive says " + in_quotes(other);
-    return balancer.empty() ? "" : "it is the URL of a member, and is compared with that of its balancer://";
+    if (!in_other_case.empty())
+        return "it is compared letter by letter, and the directive says " + in_quotes(in_other_case);
+    return member.empty() ? "" : "it is the URL of a member, and is compared with that of its balancer://";
 }
 
 // Why the section applies to no request now; "" if it may.

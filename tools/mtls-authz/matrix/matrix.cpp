@@ -32,10 +32,7 @@ void join(std::string& to, const std::string& more) {
 }
 
 void add_limits(const Partner& partner, const Refusals& refusals, MatrixRow& to) {
-    const std::int64_t now = std::time(nullptr);
-    const TimeWindow& term = partner.validity;
-    const bool is_outside = (term.from && now < *term.from) || (term.until && now > *term.until);
-    if (is_outside) join(to.state, "it is outside its contract now");
+    if (!partner.validity.contains(std::time(nullptr))) join(to.state, "it is outside its contract now");
     if (partner.suspended || refusals.suspends(partner.name) != nullptr) join(to.state, "it is suspended now");
     if (!partner.networks.empty()) join(to.condition, "from " + texts_of(partner.networks));
 }
