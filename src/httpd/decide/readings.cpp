@@ -291,9 +291,16 @@ bool is_plain_file(const request_rec* r) noexcept {
     return r->finfo.filetype == APR_REG && !has_path_info(r) && !is_programs(r) && !state().has_actions;
 }
 
+// Whether the response may be a page of mod_include: what that includes, or runs, reads the page's REQUEST_URI. Of a
+// redirect, what is included is asked itself (request_line_of).
+bool may_include(const request_rec* r) noexcept {
+    return is_initial(r) && ap_find_linked_module("mod_include.c") != nullptr &&
+           (ap_allow_options(const_cast<request_rec*>(r)) & OPT_INCLUDES) != 0;
+}
+
 // Whether an application may read the path of the request line.
 bool is_request_line_read(const request_rec* r) noexcept {
-    return is_destination_of_backend(r) || (!is_proxied_as_decided(r) && !is_plain_file(r));
+    return is_destination_of_backend(r) || (!is_proxied_as_decided(r) && !is_plain_file(r)) || may_include(r);
 }
 
 // The path as the client wrote it if an application may read it; else nullopt.
