@@ -71,6 +71,29 @@ CLAIM(a_certificate_that_its_responder_calls_revoked_is_refused) {
     CHECK_CONTAINS(r.decision(), "allow: granted");
 }
 
+CLAIM(a_revoked_certificate_is_refused_whatever_its_serial_number_looks_like) {
+    const std::string decimal = "12345678901234567890", twenty(40, '7'), longer = "11" + std::string(40, '0');
+    for (const std::string& serial : {decimal, "0b" + decimal, twenty, longer, longer + "ab"}) {
+        Responder r;
+        std::string index = serial;
+        std::transform(index.begin(), index.end(), index.begin(), [](unsigned char c) { return std::toupper(c); });
+        r.server.known.push_back(index);
+        r.file("leaf.pem", issue(client_spec(serial), &r.ca).cert_pem());
+        r.ask(0);
+        check_contains(r.decision(), "allow: granted", __FILE__, __LINE__);
+        r.server.revoked[index] = "keyCompromise";
+        CHECK_CONTAINS(r.ask(0), "is revoked since");
+        check_contains(r.decision(), "deny: revoked", __FILE__, __LINE__);
+        CHECK_CONTAINS(r.decision("other.pem"), "allow: granted");
+        // The next run knows its own line.
+        const std::size_t asked = r.server.requests();
+        const std::string lines = r.lines();
+        r.ask(0);
+        CHECK_EQUAL(r.server.requests(), asked);
+        CHECK_EQUAL(r.lines(), lines);
+    }
+}
+
 CLAIM(a_revoked_line_is_made_again_where_its_file_is_gone) {
     Responder r;
     r.server.revoked["0A01"] = "";

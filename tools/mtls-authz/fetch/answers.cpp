@@ -80,10 +80,26 @@ bool is_usable(const std::string& line) {
     return faults.empty() && read.size() == 1 && read_revocation(read.front()).ok();
 }
 
+// The serial number as cert-serial: reads it: one of many digits without a letter is said to be hex.
+std::string written_serial(std::string serial) {
+    constexpr std::size_t kHardlyByChance = 20;
+    const std::size_t digits = serial.starts_with('-') ? 1 : 0;
+    const bool reads_as_decimal =
+        serial.size() >= kHardlyByChance && std::all_of(serial.begin() + digits, serial.end(), is_digit);
+    return reads_as_decimal ? serial.insert(digits, "0x") : serial;
+}
+
+std::string read_serial(std::string serial) {
+    const std::size_t digits = serial.starts_with('-') ? 1 : 0;
+    return serial.compare(digits, 2, "0x") == 0 ? serial.erase(digits, 2) : serial;
+}
+
 // Identifies the certificate by issuer and serial number, as CAs do. The issuer's key is what matches; its name, if it
 // can be written, separates equal serial numbers of CAs below it.
 std::string line_of(const SeenLeaf& leaf, const OcspAnswer& answer) {
-    const std::string pins = "issuer.spki-sha256:" + hex(bytes_of(leaf.issuer->key)) + " cert-serial:" + leaf.serial;
+    const std::string pins = leaf.has_long_serial() ? leaf.id()
+                                                    : "issuer.spki-sha256:" + hex(bytes_of(leaf.issuer->key)) +
+                                                          " cert-serial:" + written_serial(leaf.serial);
     std::string note = "note=OCSP " + format_time(answer.this_update) + ": revoked " + format_time(answer.revoked_at);
     if (!answer.reason.empty()) note += ", " + answer.reason;
     if (leaf.not_after != 0) note += "; certificate until " + format_time(leaf.not_after);
@@ -112,17 +128,20 @@ std::int64_t date_behind(const std::string& text, std::string_view word) {
 
 // nullopt if the line was not written by fetch.
 std::optional<ReadLine> read_line(const std::string& line) {
-    constexpr std::string_view kKey = "issuer.spki-sha256:", kSerial = "cert-serial:", kNote = "note=OCSP ";
-    std::string key, serial, note;
+    constexpr std::string_view kKey = "issuer.spki-sha256:", kSerial = "cert-serial:", kDigest = "sha256:",
+                               kNote = "note=OCSP ";
+    std::string key, serial, digest, note;
     const auto words = config_words(line);
     if (words.empty() || words.front() != "MTLSRevoke") return std::nullopt;
     for (const std::string& word : words) {
         if (word.starts_with(kKey)) key = word.substr(kKey.size());
-        if (word.starts_with(kSerial)) serial = word.substr(kSerial.size());
+        if (word.starts_with(kSerial)) serial = read_serial(word.substr(kSerial.size()));
+        if (word.starts_with(kDigest)) digest = word;
         if (word.starts_with(kNote)) note = word;
     }
-    if (key.empty() || serial.empty() || note.empty()) return std::nullopt;
-    return ReadLine{key + ":" + serial, date_behind(note, kNote), date_behind(note, "; certificate until "),
+    const std::string id = !digest.empty() ? digest : key.empty() || serial.empty() ? "" : key + ":" + serial;
+    if (id.empty() || note.empty()) return std::nullopt;
+    return ReadLine{id, date_behind(note, kNote), date_behind(note, "; certificate until "),
                     note.find(", certificateHold") != std::string::npos};
 }
 

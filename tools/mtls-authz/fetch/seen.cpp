@@ -70,7 +70,7 @@ private:
                 out_.list_hints.emplace(point.issuer, point.urls.front());
             }
             for (const std::string& url : responder_urls(certificate)) out_.responder_hints.emplace(ca->name, url);
-            see({ca, facts.serial, facts.not_after});
+            see({ca, facts.serial, hex(bytes_of(facts.sha256)), facts.not_after});
             return true;
         }
         return false;
@@ -93,7 +93,7 @@ private:
         if (ca == nullptr) {
             ++unknown_[escape_for_log(key, kMostKeyBytes)];
         } else {
-            see({ca, text("serial"), not_after ? not_after.value() : 0});
+            see({ca, text("serial"), text("sha256"), not_after ? not_after.value() : 0});
         }
     }
     void see(SeenLeaf leaf) {
@@ -111,7 +111,14 @@ private:
 
 }  // namespace
 
-std::string SeenLeaf::id() const { return hex(bytes_of(issuer->key)) + ":" + serial; }
+bool SeenLeaf::has_long_serial() const {
+    constexpr std::size_t kMostDigits = 40;
+    return serial.size() - (serial.starts_with('-') ? 1 : 0) > kMostDigits;
+}
+
+std::string SeenLeaf::id() const {
+    return has_long_serial() ? "sha256:" + sha256 : hex(bytes_of(issuer->key)) + ":" + serial;
+}
 
 SeenLeaves read_seen(const std::vector<std::string>& certificates, const std::vector<std::string>& audit_logs,
                      const Sources& sources, std::int64_t now, Report& report) {

@@ -16,9 +16,13 @@ namespace mtls::tool {
 struct SeenLeaf {
     std::shared_ptr<const PolicyCa> issuer;
     std::string serial;          // hex, as in CertificateFacts
+    std::string sha256;          // hex, of the certificate
     std::int64_t not_after = 0;  // 0: not known
 
-    std::string id() const;  // "key of the issuer:serial", hex
+    // How a line of fetch names it: "key of the issuer:serial", hex; or "sha256:" and hex, if its serial number is
+    // longer than cert-serial: takes (RFC 5280, 4.1.2.2: 20 octets).
+    std::string id() const;
+    bool has_long_serial() const;
 };
 
 struct SeenLeaves {
