@@ -145,7 +145,8 @@ bool is_like_boundary(std::string_view line) {
 }
 
 bool is_text(std::string_view line) {
-    const bool is_ascii = std::all_of(line.begin(), line.end(), [](char c) { return c > '\0'; });
+    const auto is_ascii_letter = [](unsigned char c) { return c != 0 && c < 0x80; };
+    const bool is_ascii = std::all_of(line.begin(), line.end(), is_ascii_letter);
     return is_ascii || (line.find('\0') == line.npos && decode_utf8(line));
 }
 
