@@ -47,6 +47,27 @@ CLAIM(without_random_numbers_httpd_says_so_instead_of_ending) {
     CHECK_CONTAINS(out.text, "OpenSSL gives no random numbers");
 }
 
+// In the background, nobody reads standard error when httpd reads its configuration for the second time.
+CLAIM(what_the_second_reading_alone_finds_ends_the_start_and_is_in_the_error_log) {
+    for (const int count : {12000, 1}) {
+        LiveSite site;
+        std::string names;
+        for (int i = 0; i < count; ++i) names += "MTLSIdentity CN:client-" + std::to_string(i) + "\n";
+        site.put("many.conf", partner("many", names + "MTLSTrustAnchor acme.pem"));
+        site.httpd.set_limit(RLIMIT_FSIZE, 256UL << 10);
+        const bool fits = count == 1;
+        try {
+            site.start();
+            CHECK(fits);
+        } catch (const std::runtime_error&) {
+            CHECK(!fits);
+        }
+        if (fits) continue;
+        CHECK_CONTAINS(site.httpd.error_log(), "error: the policy cannot be shared: it takes more than 2");
+        CHECK_CONTAINS(site.httpd.error_log(), "the server does not start, because of these errors");
+    }
+}
+
 CLAIM(a_limit_of_file_size_ends_nothing_and_all_children_share_one_policy) {
     const World& w = world();
     for (const std::size_t limit : {100UL << 20, 1UL << 20}) {

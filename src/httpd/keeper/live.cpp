@@ -172,13 +172,9 @@ extern "C" void on_child_init(apr_pool_t* pchild, server_rec* s) {
 
 }  // namespace
 
-int open_board(server_rec* s) {
+bool open_board(server_rec* s) {
     state().live.board = adopt_or_create<KeeperBoard>(s, "mtls_authz-board");
-    if (state().live.board != nullptr) return OK;
-    ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
-                 "mtls_authz: no memory and sockets to share between processes: let the server have more of them "
-                 "(ulimit -v, -n)");
-    return HTTP_INTERNAL_SERVER_ERROR;
+    return state().live.board != nullptr;
 }
 
 void log_findings(const server_rec* s, const std::vector<Diagnostic>& findings) {

@@ -191,14 +191,37 @@ std::shared_ptr<const Policy> build_policy(State& s, Findings& findings, Finding
     }
 }
 
-// For faults outside the text of httpd.conf: errors in policy files, or, if `is_policy` is false, a user or folder that
-// does not exist.
+// Despite faults outside the text of httpd.conf: errors in policy files, or, if `is_policy` is false, a user or folder
+// that does not exist.
+bool may_go_on(const State& s, bool is_policy) {
+    return is_restart() || (is_policy && !s.policy && s.starts_without_policy);
+}
+
+// Once httpd is in the background, its standard error is closed, and the error log is not open before post_config: that
+// tells then, and ends the start.
+bool is_unheard() { return ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL && !is_rehearsal() && !is_restart(); }
+
+int tell_later(State& s, Findings findings, bool fails) {
+    s.start_findings = std::move(findings);
+    s.must_not_start = fails;
+    return OK;
+}
+
 int fail_for_files(State& s, bool is_policy) {
-    const bool may_go_on = is_restart() || (is_policy && !s.policy && s.starts_without_policy);
     // `httpd -k` checks the configuration before it signals the running server, and never runs post_config: a server
     // can be stopped whatever the files hold, and restarts with its current policy.
-    s.must_not_start = !may_go_on && is_rehearsal();
-    return may_go_on || s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    s.must_not_start = !may_go_on(s, is_policy) && is_rehearsal();
+    return may_go_on(s, is_policy) || s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int fail_for_memory(State& s, const server_rec* main_server) {
+    Findings findings = {{Diagnostic::Severity::kError,
+                          {},
+                          "no memory and sockets to share between processes: let the server have more of them (ulimit "
+                          "-v, -n)"}};
+    if (is_unheard()) return tell_later(s, std::move(findings), true);
+    report(findings, main_server);
+    return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 int check_configuration(server_rec* main_server) {
@@ -207,7 +230,7 @@ int check_configuration(server_rec* main_server) {
     note_servers_with_gates(main_server);
     Findings findings;
     if (!is_rehearsal()) {
-        if (const int opened = open_board(main_server); opened != OK) return opened;
+        if (!open_board(main_server)) return fail_for_memory(s, main_server);
         s.live.policy.share_between_processes(*s.live.board);
     }
     Findings of_names;  // of a user or a folder that is gone: no reason to end a server that runs
@@ -254,12 +277,14 @@ int check_configuration(server_rec* main_server) {
     const bool names_fail = has_error(of_names) && !is_restart();
     findings.insert(findings.begin(), of_policy.begin(), of_policy.end());
     findings.insert(findings.begin(), of_names.begin(), of_names.end());
-    const bool is_normal = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
-    if (!conf_fails && !names_fail && is_normal && (!files_fail || is_recalled)) {
-        // Once httpd is in the background, standard error is closed, and the error log is not open yet.
-        if (!is_rehearsal()) s.start_findings = std::move(findings);
-        return OK;
+    const bool files_count = names_fail || (files_fail && !is_recalled);
+    if (is_unheard()) {
+        const bool fails = conf_fails || (files_count && !may_go_on(s, !names_fail));
+        return tell_later(s, std::move(findings), fails);
     }
+    const bool is_normal = ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+    if (!conf_fails && !files_count && is_normal)
+        return is_rehearsal() ? OK : tell_later(s, std::move(findings), false);
     report(findings, main_server);
     if (conf_fails) return HTTP_INTERNAL_SERVER_ERROR;
     return files_fail || names_fail ? fail_for_files(s, !names_fail) : OK;
@@ -267,9 +292,11 @@ int check_configuration(server_rec* main_server) {
 
 int check_after_start(server_rec* main_server) {
     if (state().must_not_start) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server,
-                     "mtls_authz: the server does not start, because of errors that are on standard error (systemd: "
-                     "journalctl -u apache2, or httpd)");
+        const Findings findings = std::exchange(state().start_findings, {});
+        report(findings, main_server);
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, main_server, "mtls_authz: the server does not start, because of %s",
+                     findings.empty() ? "errors that are on standard error (systemd: journalctl -u apache2, or httpd)"
+                                      : "these errors");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (is_rehearsal()) return OK;
