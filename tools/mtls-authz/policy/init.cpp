@@ -177,7 +177,7 @@ int make_first_files(const InitOptions& options) {
     const std::string root = options.root.empty() ? layout.root : options.root;
     if (options.certificate.empty() != options.anchor.empty())
         return complain("--cert and --anchor go together: a partner's certificate, and the CA that issued it");
-    const auto is_plain = [](char c) {
+    const auto is_plain = [](unsigned char c) {
         return c > ' ' && c != '"' && c != '<' && c != '>' && c != '\\' && c != '\x7f';
     };
     if (!options.path.starts_with('/')) return complain("--path: a path begins with /");
