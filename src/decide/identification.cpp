@@ -105,6 +105,7 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
         if (!obstacle.empty()) out.detail = obstacle;
     } else if (!out.claimed.empty() || failed_under_own_anchor) {
         out.reason = Reason::kWrongIssuer;
+        if (out.detail.empty()) out.detail = paths.nearest_fault(out.claimed);
     } else {
         out.reason = Reason::kUnknownPartner;
     }

@@ -109,14 +109,16 @@ std::vector<Link> PartnerPaths::trusted_for(const Policy::Match& match) {
         if (!anchor.window.contains(now_)) continue;
         if (match.identity.anchor && *match.identity.anchor != anchor.file) continue;
         for (const AnchorCertificate& c : anchor.certificates) {
-            const bool is_nearest = nearest_.is_leaf_itself
-                                        ? !c.is_ca && c.sha256 == presented_.facts.sha256
-                                        : c.is_ca && std::any_of(nearest_.ca_ids.begin(), nearest_.ca_ids.end(),
-                                                                 [&](const auto& id) { return c.has_ca_id(id); });
-            if (is_nearest && is_of_trust_domain(anchor)) trusted.push_back(held_.link(c));
+            if (is_nearest(c) && is_of_trust_domain(anchor)) trusted.push_back(held_.link(c));
         }
     }
     return trusted;
+}
+
+bool PartnerPaths::is_nearest(const AnchorCertificate& c) const {
+    if (nearest_.is_leaf_itself) return !c.is_ca && c.sha256 == presented_.facts.sha256;
+    const auto& ids = nearest_.ca_ids;
+    return c.is_ca && std::any_of(ids.begin(), ids.end(), [&](const auto& id) { return c.has_ca_id(id); });
 }
 
 // Under a SPIFFE bundle, only X509-SVIDs of its trust domain count.
@@ -191,6 +193,28 @@ std::string PartnerPaths::anchor_fault() {
         }
     }
     return {};
+}
+
+std::string PartnerPaths::nearest_fault(const std::vector<const Partner*>& claimed) const {
+    std::string names;
+    bool is_own = false;
+    for (const Partner* partner : claimed) {
+        names += (names.empty() ? "" : ", ") + std::string(partner->name);
+        for (const Anchor& anchor : partner->anchors->anchors) {
+            is_own = is_own || (anchor.window.contains(now_) &&
+                                std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
+                                            [&](const AnchorCertificate& c) { return is_nearest(c); }));
+        }
+    }
+    if (names.empty() || !nearest_.found()) return {};
+    std::string what = "the certificate itself";
+    for (const X509Ptr& ca : nearest_.cas) {
+        const DistinguishedName name = read_name(*X509_get_subject_name(ca.get()));
+        if (!nearest_.ca_ids.empty() && spki_sha256(*ca) + name.canonical == nearest_.ca_ids.front())
+            what = "the nearest CA above it that the policy names, \"" + name.text() + "\",";
+    }
+    if (is_own) return what + " is an anchor of " + names + ", but not the one of anchor= beside that MTLSIdentity";
+    return what + " " + std::string(kOthersAnchor) + ", and none of " + names;
 }
 
 bool PartnerPaths::server_trusts_it() {

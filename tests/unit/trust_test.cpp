@@ -94,6 +94,33 @@ CLAIM(the_nearest_named_ca_decides_alone) {
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("zzz"), &other), {}, now(), server)), "unknown-partner");
 }
 
+CLAIM(a_nearest_ca_that_is_none_of_the_partners_is_named) {
+    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
+    const auto leaf = test::issue(client_spec("api"), &sub), pinned = test::issue(client_spec("box"), &root);
+    Draft d;
+    d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem()).file("box.pem", pinned.cert_pem());
+    const std::string lower = partner("lower", "MTLSIdentity CN:lower\nMTLSTrustAnchor sub.pem box.pem");
+    const auto told = [&](const std::string& upper, const test::Identity& who, const test::Identity& helper) {
+        ServerCas server;
+        server.certificates.push_back(share(*root.cert));
+        const auto policy = d.policy(lower + partner("upper", upper));
+        const Identification out = ask(*policy, who, {&helper}, now(), server);
+        CHECK_EQUAL(verdict(out), "wrong-issuer");
+        CHECK_CONTAINS(std::string(advice_for(out.reason, out.detail)), "MTLSTrustAnchor");
+        return out.detail;
+    };
+    const std::string nearest = "the nearest CA above it that the policy names, \"CN=Sub,O=Sub Inc,C=US\", is ";
+    for (const char* anchor : {"root.pem", "mod_ssl"}) {
+        const std::string upper = std::string("\nMTLSTrustAnchor ") + anchor;
+        CHECK_EQUAL(told("MTLSIdentity CN:api" + upper, leaf, sub),
+                    nearest + "a trust anchor of others, and none of upper");
+        CHECK_EQUAL(told("MTLSIdentity CN:box" + upper, pinned, sub),
+                    "the certificate itself is a trust anchor of others, and none of upper");
+    }
+    CHECK_EQUAL(told("MTLSIdentity CN:api anchor=root.pem\nMTLSTrustAnchor root.pem sub.pem", leaf, sub),
+                nearest + "an anchor of upper, but not the one of anchor= beside that MTLSIdentity");
+}
+
 CLAIM(the_warning_of_an_anchor_below_anothers_says_what_its_dates_do) {
     const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
     const auto pinned = test::issue(client_spec("box"), &root), leaf = test::issue(client_spec("api"), &sub);

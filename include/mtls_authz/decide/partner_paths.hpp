@@ -27,12 +27,15 @@ public:
     // Names an anchor of the policy that signed the certificate, or one above it, but may issue nothing, with its
     // fault; "" if there is none.
     std::string anchor_fault();
+    // Why the nearest CA leads to none of these partners, which the certificate names; "" if it does, or there is none.
+    std::string nearest_fault(const std::vector<const Partner*>& claimed) const;
     // Whether there is a path to mod_ssl's CAs.
     bool server_trusts_it();
 
     const std::string& last_failure() const { return last_failure_; }
 
 private:
+    bool is_nearest(const AnchorCertificate& c) const;
     bool is_of_trust_domain(const Anchor& anchor);
     PathAnswer& verify(const std::vector<Link>& trusted, const std::vector<Link>& helpers, int purpose);
     PathAnswer& verify_for(const Policy::Match& match, const std::vector<Link>& trusted,

@@ -43,6 +43,8 @@ constexpr std::string_view kDetailDeny = "MTLSDeny";
 constexpr std::string_view kDetailByGrant = "by-grant";
 // How the detail of a denial ends where an accepted front itself was the caller.
 constexpr std::string_view kSentNone = " sent no certificate of its client";
+// In a detail of wrong-issuer: the nearest CA is another partner's.
+constexpr std::string_view kOthersAnchor = "is a trust anchor of others";
 
 const ReasonText& text_of(Reason reason);
 // The sentence for a denial with this reason, detail= and directive=. If OpenSSL rejected the path to the partner's

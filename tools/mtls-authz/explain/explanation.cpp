@@ -98,7 +98,7 @@ void add_identity_steps(const Policy& policy, const CertificateFacts& facts, std
         }
         if (partner->anchors->uses_mod_ssl) files += (files.empty() ? "" : ", ") + std::string(kModSsl);
         out.hints.push_back(std::string(partner->name) + " trusts " + files +
-                            ": the certificate has no valid path to these");
+                            (who.detail.empty() ? ": the certificate has no valid path to these" : ""));
     }
 }
 
