@@ -2,6 +2,7 @@
 
 #include <openssl/x509_vfy.h>
 
+#include "mtls_authz/base/text.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {
@@ -95,11 +96,25 @@ HandshakeRefusal refusal_in(std::string_view detail) {
 
 }  // namespace
 
+bool is_negated_requirement(std::string_view directive) {
+    constexpr std::string_view kRequire = "Require";
+    if (!starts_nocase(directive, kRequire)) return false;
+    const std::string_view rest = trim(directive.substr(kRequire.size()));
+    std::string_view word = rest.substr(0, rest.find_first_of(" \t"));
+    if (word.starts_with('"') && word.ends_with('"')) word = word.substr(1, word.size() - 2);
+    return equal_nocase(word, "not");
+}
+
 std::string_view advice_for(Reason reason, std::string_view detail, std::string_view directive) {
     const bool is_by_rule = reason == Reason::kNotAllowed || reason == Reason::kMethodNotGranted;
     if (is_by_rule && detail.ends_with(kSentNone)) {
         return "the front's client sent no certificate; if a partner should have, check that the front asks for one "
                "and hands it on; never let the front in for itself: every client without a certificate would pass";
+    }
+    if (reason == Reason::kNotAllowed && is_negated_requirement(directive)) {
+        return detail.empty() ? "directive= does not name the partner, so it refuses nothing here: where the request "
+                                "was denied, another line did that"
+                              : "directive= has to be mended as detail= says";
     }
     if (reason == Reason::kNotAllowed && !directive.empty()) {
         return "the partner is known, but directive= does not let it in, and an MTLSAllow does not help there; name it "

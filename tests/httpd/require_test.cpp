@@ -105,6 +105,26 @@ CLAIM(not_and_require_none_refuse_every_certificate_where_the_partner_that_they_
     CHECK_EQUAL(site.get(&w.acme, "/gate/of/x").status, 200);
     CHECK_CONTAINS(site.httpd.error_log(), "there is no partner 'globx'");
     CHECK_CONTAINS(site.httpd.error_log(), ": it refuses every certificate until there is one");
+    for (const char* path : {"/gate/not/x", "/gate/none/x"})
+        CHECK_CONTAINS(site.log_about(path), "it names the partner globx, which the policy does not have");
+}
+
+CLAIM(a_refusing_line_that_is_about_another_client_is_no_reason) {
+    const World& w = world();
+    Site site;
+    site.start(location("/gate/not",
+                        "MTLSErrorDetail On\n<RequireAll>\nRequire not mtls-partner globex\n"
+                        "Require not mtls-group customers\nRequire mtls-partner initech\n</RequireAll>") +
+               location("/gate/none",
+                        "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\nRequire mtls-partner globex\n"
+                        "</RequireNone>\n</RequireAll>"));
+    CHECK_EQUAL(site.get(&w.acme, "/gate/none/x").status, 200);
+    CHECK_EQUAL(site.get(&w.globex, "/gate/none/x").status, 403);
+    CHECK_EQUAL(site.get(&w.acme, "/gate/not/x").status, 403);
+    CHECK_CONTAINS(site.httpd.error_log(), "denied GET \"/gate/not/x\": reason=not-allowed");
+    CHECK_CONTAINS(line_with(site.httpd.error_log(), "denied GET \"/gate/not/x\""),
+                   "directive=\"Require mtls-partner initech\"");
+    CHECK(site.httpd.error_log().find("not satisfied GET \"/gate/none/x\"") == std::string::npos);
 }
 
 CLAIM(not_and_require_none_refuse_whom_they_name_when_its_certificate_is_refused_too) {

@@ -17,8 +17,9 @@ CLAIM(why_names_the_edit_of_the_place_that_decided) {
           {"Require mtls-grant", "MTLSGrant POST /orders/1\n    in <MTLSPartner acme>\n"},
           {"AuthType MTLS", "acme in a Require line of the section\n    in /etc/httpd.conf:12\n"}}) {
         a.directive = directive;
-        for (const std::string& line : {denial(a), audit_line(a), "mtls_authz: " + denial_line(a, "not satisfied")}) {
-            const std::string said = b.expect(3, {"why", line});
+        const std::string of_one_line = "mtls_authz: " + denial_line(a, "not satisfied");
+        for (const std::string& line : {denial(a), audit_line(a), of_one_line}) {
+            const std::string said = b.expect(line == of_one_line ? 0 : 3, {"why", line});
             CHECK_CONTAINS(said, std::string("if that is meant to pass: ") + edit);
             CHECK_CONTAINS(said, "directive= does not let it in, and an MTLSAllow does not help there");
         }
@@ -40,6 +41,37 @@ CLAIM(why_names_the_edit_of_the_place_that_decided) {
     said = b.expect(3, {"why", denial(a)});
     CHECK_CONTAINS(said, "no edit of the policy mends it\n  to try another certificate: mtls-authz explain");
     CHECK_CONTAINS(said, "who: acme\n");
+}
+
+CLAIM(why_names_no_edit_of_a_line_that_refuses_whom_it_names) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    for (const char* directive : {"Require not mtls-partner globex", "Require NOT\tmtls-group gold"}) {
+        a.directive = directive;
+        for (const std::string& line : {denial(a), audit_line(a), "mtls_authz: " + denial_line(a, "not satisfied")}) {
+            const std::string said = b.shell("\"$0\" why '" + line + "'").text;
+            CHECK_CONTAINS(said, "directive= does not name the partner, so it refuses nothing here");
+            CHECK_CONTAINS(said, "  no edit of the policy mends it\n");
+        }
+    }
+    a.reason = mtls::Reason::kUnknownPartner;
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "  no edit of the policy mends it\n");
+    a.directive = "Require mtls-partner notable";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "if that is meant to pass: MTLSIdentity");
+}
+
+CLAIM(why_does_not_call_a_line_beside_others_a_denial) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kNotAllowed);
+    a.directive = "Require mtls-partner globex";
+    const std::string line = "mtls_authz: " + denial_line(a, "not satisfied");
+    const std::string said = b.expect(0, {"why", line});
+    CHECK(said.starts_with("not satisfied POST /orders/1: not-allowed\n"));
+    CHECK_CONTAINS(said, "another line of the section may have let it in");
+    CHECK_CONTAINS(said, "if that is meant to pass: acme in Require mtls-partner globex\n");
+    CHECK_EQUAL(Json::parse(b.expect(0, {"why", "--json", line}))["kind"].get<std::string>(), "not satisfied");
+    b.expect(3, {"why", line, denial(a)});
+    CHECK(b.expect(3, {"why", denial(a)}).starts_with("denied POST /orders/1: not-allowed\n"));
 }
 
 CLAIM(why_says_which_edit_would_mend_it_and_how_to_see_that) {

@@ -46,6 +46,9 @@ constexpr std::string_view kSentNone = " sent no certificate of its client";
 // In a detail of wrong-issuer: the nearest CA is another partner's.
 constexpr std::string_view kOthersAnchor = "is a trust anchor of others";
 
+// Whether directive= is a `Require not ...`, which refuses those whom it names.
+bool is_negated_requirement(std::string_view directive);
+
 const ReasonText& text_of(Reason reason);
 // The sentence for a denial with this reason, detail= and directive=. If OpenSSL rejected the path to the partner's
 // anchor for a cause other than a foreign issuer (a weak key, a missing purpose), the sentence is about that cause.

@@ -149,11 +149,20 @@ bool fits(const Requirement& requirement, const RequestDecision& d) {
     return selectors.may_hold(d.certificate->facts, d.who->path);
 }
 
+// Why a refusing line denies a client that it does not name.
+std::string detail_of_missing(const Requirement& requirement, const RequestDecision& d) {
+    const std::string_view name = missing_partner(requirement.rules.front(), *d.snapshot->policy);
+    if (name.empty()) return d.detail;
+    return "it names the partner " + std::string(name) +
+           ", which the policy does not have, so it refuses every certificate: mend the name, or take the line out";
+}
+
 RequestDecision find_requirement(request_rec* r, const Requirement& requirement) {
     if (requirement.rules.front().kind == GateRule::Kind::kByGrant) remove_method_overrides(r);
     RequestDecision d;
     decide_request(r, {&requirement.rules}, d);
     if (d.granted() && !fits(requirement, d)) d.reason = Reason::kNotAllowed;
+    if (requirement.is_refusing && d.reason == Reason::kNotAllowed) d.detail = detail_of_missing(requirement, d);
     d.rule = &requirement.rules.front();
     return d;
 }
@@ -248,8 +257,10 @@ authz_status check_requirement(request_rec* r, const char*, const void* parsed) 
         request.asked_path = r->uri;
         request.provider_asked = true;
         const bool enters = d.granted() && grants_request(r, requirement.branch);
-        account_for_provider(r, d, requirement.text.c_str(), enters);
-        if (!d.granted()) request.denied_for = Denial{d.reason, true};
+        // A refusing line that is not about this client denies nothing.
+        const bool may_deny = !requirement.is_refusing || holds(requirement, d);
+        if (may_deny) account_for_provider(r, d, requirement.text.c_str(), enters);
+        if (may_deny && !d.granted()) request.denied_for = Denial{d.reason, true};
         if (d.reason == Reason::kPolicyUnavailable || d.reason == Reason::kInternalError) return AUTHZ_GENERAL_ERROR;
         if (!holds(requirement, d)) return AUTHZ_DENIED;
         if (enters && request.handover == nullptr) hand_over(r, request, d);

@@ -115,6 +115,7 @@ LogLine read_text(std::string_view line) {
         out.kind = LogLine::Kind::kHandshake;
     } else {
         if (line.starts_with("would-deny")) out.kind = LogLine::Kind::kWouldDeny;
+        if (line.starts_with("not satisfied")) out.kind = LogLine::Kind::kNotSatisfied;
         if (line.starts_with(kMisdirected)) out.kind = LogLine::Kind::kMisdirected;
         read_request(line, out);
     }

@@ -10,7 +10,14 @@
 namespace mtls::tool {
 
 struct LogLine {
-    enum class Kind { kGrant, kDenial, kWouldDeny, kHandshake, kMisdirected };
+    enum class Kind {
+        kGrant,
+        kDenial,
+        kWouldDeny,
+        kNotSatisfied,  // of one Require line, or AuthType MTLS: another one may have let the request in
+        kHandshake,
+        kMisdirected
+    };
     Kind kind = Kind::kDenial;
     std::string_view reason;
     std::string sentence;                       // meaning of the reason, and advice

@@ -139,6 +139,7 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     const std::string_view word = log_line.reason;
     const bool is_by_rule = word == "not-allowed" || word == "method-not-granted";
     if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
+    if (is_negated_requirement(log_line.get("directive"))) return {};  // with an edit, it would refuse the client
     if (log_line.kind == LogLine::Kind::kMisdirected)
         return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
     if (is_handshake(log_line)) {

@@ -18,7 +18,9 @@ namespace mtls::tool {
 
 namespace {
 
-bool is_refusal(const LogLine& log_line) { return log_line.kind != LogLine::Kind::kGrant; }
+bool is_refusal(const LogLine& log_line) {
+    return log_line.kind != LogLine::Kind::kGrant && log_line.kind != LogLine::Kind::kNotSatisfied;
+}
 
 std::string identity_text(const LogLine& log_line, const Suspect& suspect) {
     const std::string claimed = log_line.get("claimed");
@@ -68,6 +70,8 @@ const char* word_of(LogLine::Kind kind) {
             return "denied";
         case LogLine::Kind::kWouldDeny:
             return "would be denied";
+        case LogLine::Kind::kNotSatisfied:
+            return "not satisfied";
         case LogLine::Kind::kHandshake:
             return "refused handshake";
         case LogLine::Kind::kMisdirected:
@@ -78,13 +82,16 @@ const char* word_of(LogLine::Kind kind) {
 
 void print(const LogLine& log_line, const std::string& who, const Edit& edit, const std::string& command) {
     const std::string request = log_line.path.empty() ? "" : " " + shown(log_line.method) + " " + shown(log_line.path);
-    std::cout << coloured(word_of(log_line.kind), is_refusal(log_line) ? Colour::kBad : Colour::kGood) << request
-              << ": " << log_line.reason << "\n  " << shown(log_line.sentence) << "\n  who: " << shown(who) << '\n';
+    const bool is_of_one_line = log_line.kind == LogLine::Kind::kNotSatisfied;
+    const Colour colour = is_of_one_line ? Colour::kDoubt : is_refusal(log_line) ? Colour::kBad : Colour::kGood;
+    std::cout << coloured(word_of(log_line.kind), colour) << request << ": " << log_line.reason << "\n  "
+              << shown(log_line.sentence) << "\n  who: " << shown(who) << '\n';
     for (const auto& [key, meaning] : kMeaning) {
         const std::string value = log_line.get(key);
         if (!value.empty()) std::cout << "  " << key << "=" << shown(value) << "  " << meaning << '\n';
     }
-    if (!is_refusal(log_line)) return;
+    if (is_of_one_line) std::cout << "  another line of the section may have let it in\n";
+    if (log_line.kind == LogLine::Kind::kGrant) return;
     if (!edit.line.empty()) {
         std::cout << "  if that is meant to pass: " << shown(edit.line) << "\n    in " << shown(edit.where) << '\n';
     } else {
