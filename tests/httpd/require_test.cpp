@@ -70,6 +70,10 @@ CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
         "MTLSGroup machines if CN:ci\n</MTLSPartner>\n" +
         location("/gate/identity",
                  "<RequireAll>\nRequire mtls-partner fleet\nRequire not mtls-identity CN:ci\n</RequireAll>") +
+        location("/gate/tab",
+                 "<RequireAll>\nRequire mtls-partner fleet\nRequire not\tmtls-identity CN:ci\n</RequireAll>") +
+        location("/gate/quoted",
+                 "<RequireAll>\nRequire mtls-partner fleet\nRequire \"NOT\" mtls-identity CN:ci\n</RequireAll>") +
         location("/gate/group",
                  "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\nRequire mtls-group machines\n"
                  "</RequireNone>\n</RequireAll>") +
@@ -78,7 +82,7 @@ CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
                  "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\n<RequireAll>\n"
                  "Require mtls-any-partner\nRequire not mtls-identity CN:ci\n"
                  "</RequireAll>\n</RequireNone>\n</RequireAll>"));
-    for (const char* path : {"/gate/identity/x", "/gate/group/x"}) {
+    for (const char* path : {"/gate/identity/x", "/gate/tab/x", "/gate/quoted/x", "/gate/group/x"}) {
         CHECK_EQUAL(site.get(&api, path).status, 200);
         CHECK_EQUAL(site.get(&ci, path).status, 403);
         CHECK_EQUAL(site.get(&both, path).status, 403);

@@ -280,6 +280,7 @@ CLAIM(selectors_paths_fields_and_words_are_parsed_where_configuration_is_read_al
         "src/httpd/config/config_tree.cpp",    // at the start
         "src/httpd/config/sections.cpp",       // at the start
         "src/httpd/keeper/events.cpp",         // MTLSEventCmd
+        "src/httpd/request/branches.cpp",      // Require
         "src/httpd/request/forward.cpp",       // MTLSForward
         "src/httpd/request/providers.cpp",     // Require
         "src/httpd/start/section_checks.cpp",  // at the start

@@ -20,7 +20,8 @@ bool is_conjunction(const ap_directive_t* node) { return is(node, "<RequireAll")
 bool is_negation(const ap_directive_t* node) { return is(node, "<RequireNone") || is(node, "<RequireNotAll"); }
 
 bool is_negated_line(const ap_directive_t* line) {
-    return line->args != nullptr && starts_nocase(trim(line->args), "not ");
+    const auto words = config_words(line->args != nullptr ? line->args : "");
+    return !words.empty() && equal_nocase(words.front(), "not");
 }
 
 AuthzNode read_line(const cmd_parms* cmd, const ap_directive_t* line, ReadOwn read_own) {
