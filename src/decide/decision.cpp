@@ -103,7 +103,7 @@ RuleAnswer check_rule(const GateRule& rule, const Ask& ask) {
 [[gnu::noinline]] std::string explain_case(std::string_view method) {
     const std::string known = known_in_upper_case(method);
     if (known.empty()) return {};
-    return "some applications read " + in_quotes(method, 100) + " as " + known + ": clients have to write it so";
+    return "some applications read " + in_quotes(method, 100) + " as " + known + std::string(kInOtherCase);
 }
 
 std::string detail_of_missing(std::string_view name) {

@@ -118,8 +118,8 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
     }
     if (reason == Reason::kNotAllowed && !directive.empty()) {
         return "the partner is known, but directive= does not let it in, and an MTLSAllow does not help there; name it "
-               "in that Require line (for mtls-grant add an MTLSGrant, for AuthType MTLS a Require line), if it may "
-               "use this place";
+               "in that Require line (for mtls-group give it that MTLSGroup, for mtls-grant an MTLSGrant, for AuthType "
+               "MTLS add a Require line, for mtls-identity it needs a certificate that fits), if it may use this place";
     }
     if (reason == Reason::kNotAllowed && detail.starts_with(kDetailDeny)) {
         return detail != kDetailDeny

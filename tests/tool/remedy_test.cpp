@@ -14,6 +14,9 @@ CLAIM(why_names_the_edit_of_the_place_that_decided) {
     mtls::Account a = account(mtls::Reason::kNotAllowed);
     for (const auto& [directive, edit] :
          {std::pair{"Require mtls-partner x", "acme in Require mtls-partner x\n    in /etc/httpd.conf:12\n"},
+          {"Require mtls-group gold", "MTLSGroup gold\n    in <MTLSPartner acme>\n"},
+          {"Require mtls-group gold silver",
+           "MTLSGroup with one of the names in Require mtls-group gold silver\n    in <MTLSPartner acme>\n"},
           {"Require mtls-grant", "MTLSGrant POST /orders/1\n    in <MTLSPartner acme>\n"},
           {"AuthType MTLS", "acme in a Require line of the section\n    in /etc/httpd.conf:12\n"}}) {
         a.directive = directive;
@@ -24,6 +27,8 @@ CLAIM(why_names_the_edit_of_the_place_that_decided) {
             CHECK_CONTAINS(said, "directive= does not let it in, and an MTLSAllow does not help there");
         }
     }
+    a.directive = "Require mtls-identity CN:foo";
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it\n");
     a.directive.clear();
     CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
                    "pass: MTLSAllow partner acme\n    in the gate at /etc/httpd.conf:12\n");
@@ -196,14 +201,30 @@ CLAIM(why_names_the_file_that_refuses_in_the_command) {
 CLAIM(why_writes_methods_as_lines_of_the_policy_do) {
     Bench b;
     mtls::Account a = account(mtls::Reason::kMethodNotGranted);
-    for (const auto& [method, written] : {std::pair{"POST", "POST"}, {"HEAD", "GET"}, {"FOO", "*"}}) {
+    for (const auto& [method, written] : {std::pair{"POST", "POST"}, {"HEAD", "GET"}, {"FOO", "write"}}) {
+        const std::string word = written;
+        const std::string note = word == "write" ? " (write: all methods that write, FOO among them)\n" : "\n";
         a.method = method;
         a.grant.clear();
-        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "methods= with " + std::string(written) + "\n");
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "methods= with " + word + note);
         a.grant = "p.conf:4";
         CHECK_CONTAINS(b.expect(3, {"why", denial(a)}),
-                       "MTLSGrant " + std::string(written) + " /orders/1, beside the line that is there\n");
+                       "MTLSGrant " + word + " /orders/1, beside the line that is there" + note);
     }
+    // A line for GET does not let `get` in.
+    a.method = "get";
+    a.detail = "some applications read 'get' as GET: clients have to write it so";
+    for (const char* grant : {"", "p.conf:4"}) {
+        a.grant = grant;
+        CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it\n");
+    }
+    a.reason = mtls::Reason::kNotAllowed;
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it\n");
+    a.detail = mtls::kDetailByGrant;
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it\n");
+    a.detail.clear();
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "pass: MTLSAllow partner acme\n");
+    a.reason = mtls::Reason::kMethodNotGranted;
     a.method = "TRACE";
     CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "no edit of the policy mends it\n");
     CHECK(b.expect(3, {"why", denial(a)}).find("to try another") == std::string::npos);

@@ -43,6 +43,8 @@ constexpr std::string_view kDetailDeny = "MTLSDeny";
 constexpr std::string_view kDetailByGrant = "by-grant";
 // How the detail of a denial ends where an accepted front itself was the caller.
 constexpr std::string_view kSentNone = " sent no certificate of its client";
+// How it ends where a method was asked for in another case, as `get`.
+constexpr std::string_view kInOtherCase = ": clients have to write it so";
 // In a detail of wrong-issuer: the nearest CA is another partner's.
 constexpr std::string_view kOthersAnchor = "is a trust anchor of others";
 

@@ -80,7 +80,12 @@ std::string suspension_of(const LogLine& log_line, const Places& places) {
 // The request's method as MTLSGrant and methods= write it: no line can name one that httpd does not know.
 std::string method_of(const LogLine& log_line) {
     const bool is_get = log_line.method.empty() || log_line.method == "HEAD";
-    return is_get ? "GET" : is_known_method(log_line.method) ? log_line.method : "*";
+    return is_get ? "GET" : is_known_method(log_line.method) ? log_line.method : "write";
+}
+
+// Behind an edit with method_of().
+std::string note_of_method(const LogLine& log_line) {
+    return method_of(log_line) == "write" ? " (write: all methods that write, " + log_line.method + " among them)" : "";
 }
 
 // A refusal that is taken out of a revocation file.
@@ -133,12 +138,17 @@ bool is_about_certificate(const LogLine& log_line) {
 Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& places) {
     const Policy* const policy = places.policy.get();
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
-    const auto request = [&] { return method_of(log_line) + " " + path_of(log_line); };
+    const auto grant_in = [&](const std::string& place, const char* beside = "") -> Edit {
+        if (!known_in_upper_case(log_line.method).empty()) return {};  // no grant of GET lets `get` in
+        return {place,
+                "MTLSGrant " + method_of(log_line) + " " + path_of(log_line) + beside + note_of_method(log_line)};
+    };
     const bool is_nameless = partner_in(log_line).empty() && suspect.partner.empty();
     const std::string with_anchor = "mtls-authz suggest CERT.pem --name NAME --anchor CA.pem";
     const std::string_view word = log_line.reason;
     const bool is_by_rule = word == "not-allowed" || word == "method-not-granted";
     if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
+    if (is_by_rule && log_line.get("detail").ends_with(kInOtherCase)) return {};
     if (is_negated_requirement(log_line.get("directive"))) return {};  // with an edit, it would refuse the client
     if (log_line.kind == LogLine::Kind::kMisdirected)
         return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
@@ -194,25 +204,29 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     if (word == "revoked" && !revoked.empty()) return {revoked + kLeaveComment, "no MTLSRevoke that fits it"};
     if (word == "not-allowed" && !log_line.get("directive").empty()) {
         const std::string directive = log_line.get("directive");
-        if (directive.find("mtls-grant") != std::string::npos) return {block, "MTLSGrant " + request()};
-        const bool is_authtype = directive.starts_with("AuthType");
-        return {log_line.get("gate"),
-                claimed + (is_authtype ? " in a Require line of the section" : " in " + directive)};
+        if (directive.starts_with("AuthType"))
+            return {log_line.get("gate"), claimed + " in a Require line of the section"};
+        const auto words = config_words(directive);
+        const std::string provider = words.size() > 1 ? words[1] : "";
+        if (provider == "mtls-grant") return grant_in(block);
+        if (provider == "mtls-group" && words.size() == 3) return {block, "MTLSGroup " + words[2]};
+        if (provider == "mtls-group") return {block, "MTLSGroup with one of the names in " + directive};
+        if (provider == "mtls-partner") return {log_line.get("gate"), claimed + " in " + directive};
+        return {};  // of mtls-identity: a certificate that fits, not a name
     }
     if (word == "not-allowed") {
         const std::string detail = log_line.get("detail");
         if (detail == kDetailDeny) return {at_gate(log_line), "no MTLSDeny for " + claimed};
         if (detail.starts_with(kDetailDeny)) return {at_gate(log_line), "an MTLSDeny of partners that there are"};
-        if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return {block, "MTLSGrant " + request()};
+        if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return grant_in(block);
         return {at_gate(log_line), "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed)};
     }
     // httpd answers it before any access check, so a gate refuses it whatever is granted.
     if (word == "method-not-granted" && log_line.method == "TRACE") return {};
     if (word == "method-not-granted") {
-        const std::string grant = log_line.get("grant");
-        return {grant.empty() ? at_gate(log_line) : grant,
-                grant.empty() ? "methods= with " + method_of(log_line)
-                              : "MTLSGrant " + request() + ", beside the line that is there"};
+        const std::string place = log_line.get("grant");
+        if (!place.empty()) return grant_in(place, ", beside the line that is there");
+        return {at_gate(log_line), "methods= with " + method_of(log_line) + note_of_method(log_line)};
     }
     return {};
 }
