@@ -121,6 +121,31 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     d.httpd.write("htdocs/.htaccess", "MTLSAllow any-partner\n");
 }
 
+CLAIM(a_second_line_of_what_is_one_is_no_silent_replacement) {
+    Draft d;
+    const std::string forward = "MTLSForward partner=X-A cert=rfc9440\n";
+    for (const char* second : {"MTLSForward partner=X-B", "MTLSForward Off"})
+        d.refuses(location("/x", forward + second), "MTLSForward: already given at ");
+    d.refuses(forward + forward, "name all on one line");
+    d.refuses("MTLSEventCmd bin/true\nMTLSEventCmd bin/false", "MTLSEventCmd: already given at ");
+    d.refuses("MTLSFetchUser daemon\nMTLSFetchUser nobody", "MTLSFetchUser: already given at ");
+    // The same section again, another one, and a file that each host includes.
+    d.httpd.write("forward.conf", forward);
+    const std::string include = "Include " + d.httpd.path("forward.conf") + "\n";
+    d.is_silent_about(location("/x", forward) + location("/x", forward) + location("/y", forward), "already given");
+    d.is_silent_about(include + "<VirtualHost *:1>\n" + include + location("/x", include) +
+                          "</VirtualHost>\n<VirtualHost *:2>\n" + include + "</VirtualHost>\n",
+                      "already given");
+}
+
+CLAIM(what_has_one_value_counts_as_written_last) {
+    Site site;
+    site.start(location("/gate/on", "MTLSAllow partner acme\nMTLSAuthz Off\nMTLSAuthz On") +
+               location("/gate/off", "MTLSAllow partner acme\nMTLSAuthz On\nMTLSAuthz Off"));
+    CHECK_EQUAL(site.get(&world().globex, "/gate/on/x").status, 403);
+    CHECK_EQUAL(site.get(&world().globex, "/gate/off/x").status, 200);
+}
+
 CLAIM(a_tunnel_past_the_gates_is_warned_of) {
     Draft d;
     d.httpd.load("proxy");

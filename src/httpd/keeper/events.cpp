@@ -198,6 +198,9 @@ const char* on_event_cmd(cmd_parms* cmd, void*, const char* args) noexcept {
             return failure(cmd, std::string(cmd->cmd->name) +
                                     ": expected PROGRAM [ARGUMENT...], like /usr/local/lib/mtls/event-mail.sh "
                                     "pki@example.org");
+        if (!state().event_command.empty())
+            return failure(cmd, std::string(cmd->cmd->name) + ": already given at " + state().event_command_at.str() +
+                                    "; one program is run: have it run the others");
         words.front() = in_server_root(words.front());
         state().event_command = std::move(words);
         state().event_command_at = place_of(cmd->directive);

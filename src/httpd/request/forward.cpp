@@ -76,8 +76,11 @@ const char* read_forward(cmd_parms* cmd, DirConfig& config, const char* args) {
     if (const std::string fault = comment_fault(args); !fault.empty()) return refuse(fault);
     auto headers = parse_forward(args);
     if (!headers) return refuse(headers.error());
+    if (config.forward != nullptr)
+        return refuse("already given at " + config.forward->where.str() + "; name all on one line");
     auto* const rule = pool_new<ForwardRule>(cmd->pool);
     config.forward = rule;
+    rule->where = place_of(cmd->directive);
     rule->headers = std::move(headers.value());
     if (rule->headers.empty()) return nullptr;
     auto keys = keys_of(rule->headers);

@@ -21,6 +21,7 @@ struct ForwardedHeader {
 // One MTLSForward line.
 struct ForwardRule {
     std::vector<ForwardedHeader> headers;  // empty: Off
+    Where where;
 };
 
 // Parses the arguments of MTLSForward.

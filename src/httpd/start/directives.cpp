@@ -211,6 +211,8 @@ const char* on_policy_start(cmd_parms* cmd, void*, const char* arg) noexcept {
 const char* on_fetch_user(cmd_parms* cmd, void*, const char* arg) noexcept {
     return guarded_directive(cmd, [&]() -> const char* {
         if (const char* fault = ap_check_cmd_context(cmd, GLOBAL_ONLY | NOT_IN_HTACCESS)) return fault;
+        if (state().fetch_user)
+            return failure(cmd, std::string(cmd->cmd->name) + ": already given at " + state().fetch_user_at.str());
         state().fetch_user = arg;
         state().fetch_user_at = place_of(cmd->directive);
         return nullptr;
