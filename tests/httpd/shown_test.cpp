@@ -48,7 +48,19 @@ void run_shown(const Httpd& httpd, std::string commands, int status = 0) {
     check_equal(out.status, status, out.text, __FILE__, __LINE__);
 }
 
-// A server with a recipe in it, and with pages at the paths that recipes speak of.
+// What the recipes of the cookbook stand on: the lines of the server, and those of its virtual host that a test's own
+// does not have.
+struct Base {
+    std::string server, host;
+    Base() {
+        const std::string block = shown_blocks(kCookbook, "apache").front();
+        const std::size_t begin = block.find("<VirtualHost"), end = block.find("</VirtualHost>");
+        server = block.substr(0, begin);
+        host = block.substr(block.find("MTLSClientCA", begin), end - block.find("MTLSClientCA", begin));
+    }
+};
+
+// A server with a recipe in it, behind the cookbook's base, and with pages at the paths that recipes speak of.
 class Kitchen {
 public:
     Site site;
@@ -61,17 +73,22 @@ public:
         return *this;
     }
     Kitchen& in_vhost(const std::string& lines) {
-        site.vhost(lines);
+        in_host_ = lines;
         return *this;
     }
-    void start(const std::string& block) {
-        site.httpd.configure(completed(site.httpd, block));
+    void start(const std::string& block, bool is_behind_base = true) {
+        const Base base;
+        site.vhost((is_behind_base ? base.host : "") + in_host_);
+        site.httpd.configure((is_behind_base ? base.server : "") + completed(site.httpd, block));
         site.httpd.start();
     }
     int status(const Identity* who, const std::string& path, const std::string& headers = "",
                const std::string& method = "GET") {
         return site.get(who, path, headers, method).status;
     }
+
+private:
+    std::string in_host_;
 };
 
 Identity acme_unit(const std::string& unit, const std::string& cn, const Identity& ca) {
@@ -122,6 +139,7 @@ CLAIM(httpd_takes_every_block_of_configuration_that_the_documentation_shows) {
             const std::string lines = load == std::string::npos ? block : block.substr(block.find('\n', load) + 1);
             Kitchen kitchen;
             if (has_module("oauth2")) kitchen.site.load("oauth2");
+            if (file == std::string(kCookbook)) kitchen.site.vhost(Base().host);
             kitchen.site.httpd.configure(completed(kitchen.site.httpd, lines));
             const auto out = kitchen.site.httpd.run({"-t"});
             if (out.status != 0) refused += std::string(file) + ":\n" + block + out.text;
@@ -142,7 +160,8 @@ CLAIM(the_first_recipe_makes_a_partner_that_may_do_what_it_was_granted) {
     httpd.write("mtls/partners/first.conf", "# none yet\n");
     for (const std::size_t index : {1U, 2U}) run_shown(httpd, recipe("A new partner in five minutes", index, "sh"));
     k.page("/api/orders/17").page("/api/salaries/17");
-    k.site.httpd.configure("MTLSPolicyFile mtls/partners/*.conf\n" + location("/api", "MTLSAllow by-grant"));
+    httpd.write("mtls/revoked/first.conf", "# none yet\n");
+    k.site.vhost(Base().host).httpd.configure(Base().server);
     k.site.httpd.start();
     CHECK_EQUAL(k.status(&w.acme, "/api/orders/17"), 200);
     CHECK_EQUAL(k.status(&w.acme, "/api/salaries/17"), 403);
@@ -199,7 +218,7 @@ CLAIM(a_balancer_asks_one_path_without_a_certificate_from_its_own_addresses) {
 
 CLAIM(optional_with_a_gate_takes_the_place_of_require) {
     Kitchen k;
-    k.page("/x").in_vhost(recipe("From `SSLVerifyClient require`", 1)).start("");
+    k.page("/x").in_vhost(recipe("From `SSLVerifyClient require`", 1)).start("", false);
     CHECK_EQUAL(k.status(&world().acme, "/x"), 200);
     CHECK_EQUAL(k.status(nullptr, "/x"), 403);
     CHECK_EQUAL(k.status(&world().unnamed, "/x"), 403);
@@ -208,14 +227,14 @@ CLAIM(optional_with_a_gate_takes_the_place_of_require) {
 CLAIM(units_of_one_partner_have_rights_of_their_own_below_its_ca_alone) {
     const World& w = world();
     Kitchen k;
-    k.page("/api/x").page("/api/payments/x").start(recipe("Units of one partner"));
+    k.page("/acme/x").page("/acme/payments/x").start(recipe("Units of one partner"));
     const Identity payments = acme_unit("Payments", "a", w.acme_ca), orders = acme_unit("Orders", "b", w.acme_ca),
                    test = acme_unit("Test", "c", w.acme_ca), other = acme_unit("Payments", "d", w.globex_ca);
-    CHECK_EQUAL(k.status(&payments, "/api/payments/x"), 200);
-    CHECK_EQUAL(k.status(&orders, "/api/x"), 200);
-    CHECK_EQUAL(k.status(&orders, "/api/payments/x"), 403);
-    CHECK_EQUAL(k.status(&test, "/api/x"), 403);
-    CHECK_EQUAL(k.status(&other, "/api/x"), 403);
+    CHECK_EQUAL(k.status(&payments, "/acme/payments/x"), 200);
+    CHECK_EQUAL(k.status(&orders, "/acme/x"), 200);
+    CHECK_EQUAL(k.status(&orders, "/acme/payments/x"), 403);
+    CHECK_EQUAL(k.status(&test, "/acme/x"), 403);
+    CHECK_EQUAL(k.status(&other, "/acme/x"), 403);
 }
 
 CLAIM(a_fingerprint_and_a_self_signed_certificate_let_in_one_certificate_each) {
@@ -227,7 +246,7 @@ CLAIM(a_fingerprint_and_a_self_signed_certificate_let_in_one_certificate_each) {
     const std::string block = replaced(recipe("From a list of names or fingerprints"), "4c1d...", hex_sha256(w.acme));
     const std::string lines = completed(k.site.httpd, block + location("/x", "MTLSAllow partner acme meter-17"));
     k.site.httpd.write("mtls/meter-17.pem", meter.cert_pem());
-    k.page("/x/y").in_vhost("MTLSClientCA On").site.httpd.configure(lines);
+    k.page("/x/y").site.vhost(Base().host).httpd.configure(Base().server + lines);
     k.site.httpd.start();
     CHECK_EQUAL(k.status(&w.acme, "/x/y"), 200);
     CHECK_EQUAL(k.status(&w.unnamed, "/x/y"), 403);
