@@ -1,8 +1,10 @@
 // What the start says of a handshake that would refuse the policy's partners, or not know their CAs.
 #include <filesystem>
 #include <span>
+#include <tuple>
 
 #include "config_draft.hpp"
+#include "front_site.hpp"
 
 using namespace test;
 namespace fs = std::filesystem;
@@ -44,6 +46,36 @@ CLAIM(an_anchor_that_comes_live_and_that_the_handshake_does_not_know_is_warned_o
     CHECK(site.httpd.wait_for_log("does not know this CA, so the handshake refuses its certificates: add it to"));
     CHECK_CONTAINS(site.httpd.error_log(), "MTLSTrustAnchor stranger.pem of s: the virtual host 'localhost'");
     CHECK(site.httpd.error_log().find("MTLSTrustAnchor acme.pem") == std::string::npos);
+}
+
+CLAIM(an_anchor_is_asked_for_only_where_a_partner_may_come_without_a_front) {
+    const std::string stranger = "<MTLSPartner s>\nMTLSIdentity any\nMTLSTrustAnchor stranger.pem\n</MTLSPartner>\n";
+    const std::string at = "MTLSAllow partner s\n", fronted = at + "MTLSAcceptFront lb\n";
+    const std::string asks = "MTLSTrustAnchor stranger.pem of s: the virtual host 'localhost' does not know this CA";
+    const std::string unless = ": unless they come through a front (MTLSAcceptFront) alone, add it to";
+    for (const auto& [gates, is_asked, is_reworded] : std::vector<std::tuple<std::string, bool, bool>>{
+             {location("/gate", fronted), false, false},
+             {"MTLSAcceptFront lb\n" + location("/gate", at), false, false},
+             {location("/gate", fronted) + location("/gate/x", at), false, false},
+             {location("/gate", fronted) + location("/gatex", at), true, true},
+             {"MTLSAcceptFront lb\n" + location("/gate", at + "MTLSAcceptFront none\n"), true, true},
+             {location("/gate", at), true, false}}) {
+        Site site;
+        fronts::install(site.httpd);
+        site.httpd.write("stranger.pem", world().stranger_ca.cert_pem());
+        site.start(stranger + fronts::front_partner(fronts::kRfc9440) + gates);
+        const std::string log = site.httpd.error_log();
+        test::check_equal(log.find(asks) != std::string::npos, is_asked, gates, __FILE__, __LINE__);
+        test::check_equal(log.find(unless) != std::string::npos, is_reworded, gates, __FILE__, __LINE__);
+    }
+    // The front itself has to be known.
+    Site site;
+    fronts::install(site.httpd);
+    site.httpd.write("client-cas.pem", world().acme_ca.cert_pem());
+    site.start(fronts::front_partner(fronts::kRfc9440) + location("/gate", fronted));
+    CHECK_CONTAINS(site.httpd.error_log(),
+                   "MTLSTrustAnchor edge.pem of lb: the virtual host 'localhost' does not know this CA, so the "
+                   "handshake refuses its certificates: add it to");
 }
 
 CLAIM(a_virtual_host_that_trusts_no_ca_is_warned_of) {

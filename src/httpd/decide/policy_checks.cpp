@@ -9,6 +9,7 @@
 #include "httpd/config/config_tree.hpp"
 #include "httpd/decide/front.hpp"
 #include "mtls_authz/base/calendar.hpp"
+#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
@@ -166,20 +167,45 @@ private:
     std::map<std::string, bool> known_;  // by digest
 };
 
+// Which gates of a virtual host accept a front, as far as the sections show.
+enum class FrontedGates { kNone, kSome, kAll };
+
+FrontedGates fronted_gates(const server_rec* s) {
+    const auto accepts = [s](const GateSection* f) { return f->applies_in(s) && !f->config->fronts->names.empty(); };
+    const auto& fronts = state().front_sections;
+    if (std::none_of(fronts.begin(), fronts.end(), accepts)) return FrontedGates::kNone;
+    const auto is_fronted = [&](const GateSection* gate) {
+        return std::any_of(fronts.begin(), fronts.end(), [&](const GateSection* f) {
+            if (!accepts(f)) return false;
+            const bool are_locations = f->kind == GateSection::Kind::kLocation && gate->kind == f->kind;
+            return f->config == gate->config || f->kind == GateSection::Kind::kServer ||
+                   (are_locations && f->is_literal() && covers(f->path, gate->path));
+        });
+    };
+    const bool all = std::all_of(fronts.begin(), fronts.end(),
+                                 [&](const GateSection* f) { return !f->applies_in(s) || accepts(f); }) &&
+                     std::all_of(state().sections.begin(), state().sections.end(),
+                                 [&](const GateSection* gate) { return !gate->applies_in(s) || is_fronted(gate); });
+    return all ? FrontedGates::kAll : FrontedGates::kSome;
+}
+
 void check_anchors_at(const server_rec* s, const Policy& policy, std::vector<Diagnostic>& findings) {
     HandshakeCas cas(server_config(s).cas);
+    const FrontedGates fronted = fronted_gates(s);
     constexpr std::size_t kMostNamed = 10;
     std::size_t unknown = 0;
     for (const Partner& partner : policy.partners()) {
-        if (!partner.has_own_anchors) continue;
+        const bool may_be_fronted = fronted != FrontedGates::kNone && partner.front() == nullptr;
+        if (!partner.has_own_anchors || (may_be_fronted && fronted == FrontedGates::kAll)) continue;
         for (const Anchor& anchor : partner.anchors->anchors) {
             for (const AnchorCertificate& c : anchor.certificates) {
                 if (cas.know(c) || ++unknown > kMostNamed) continue;
                 warn(findings, anchor.where,
                      "MTLSTrustAnchor " + std::string(anchor.file) + " of " + std::string(partner.name) +
                          ": the virtual host '" + host_name(s) +
-                         "' does not know this CA, so the handshake refuses its certificates: add it to "
-                         "SSLCACertificateFile, or set MTLSClientCA On");
+                         "' does not know this CA, so the handshake refuses its certificates: " +
+                         (may_be_fronted ? "unless they come through a front (MTLSAcceptFront) alone, " : "") +
+                         "add it to SSLCACertificateFile, or set MTLSClientCA On");
             }
         }
     }

@@ -19,7 +19,8 @@ void check_purposes(const Policy& policy, std::vector<Diagnostic>& findings);
 void check_fronts(const Policy& policy, std::vector<Diagnostic>& findings);
 
 // Warns of anchors that mod_ssl does not trust where a gate needs it: their partners fail in the handshake, before any
-// gate. Call it after mod_ssl has its contexts.
+// gate. Not of a host all of whose gates accept fronts, except for the fronts themselves. Call it after mod_ssl has its
+// contexts.
 void check_anchors(const server_rec* main_server, const Policy& policy, std::vector<Diagnostic>& findings);
 
 }  // namespace mtls::httpd
