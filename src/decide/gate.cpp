@@ -64,7 +64,9 @@ Result<GateRule> parse_rule(std::string_view args, bool allow) {
         std::vector<std::string_view> texts;
         for (const Word& w : allowed_words) texts.push_back(w.text);
         std::string meant = did_you_mean(kind, texts);
-        const bool is_any = equal_nocase(kind, "any") || equal_nocase(kind, "all");
+        const auto is_it = [&kind](const Word& w) { return equal_nocase(kind, w.text); };
+        const bool is_any = equal_nocase(kind, "any") || equal_nocase(kind, "all") ||
+                            std::any_of(std::begin(kWords), std::end(kWords), is_it);
         if (is_any) meant = allow ? " (did you mean 'any-partner'?)" : " (MTLSAllow none lets nobody in)";
         if (meant.empty() && is_valid_name(kind)) meant = " (did you mean 'partner " + kind + "'?)";
         return Error{in_quotes(kind, 100) + meant + ": " + expected};

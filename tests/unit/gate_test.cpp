@@ -61,6 +61,15 @@ CLAIM(captures_name_one_partner_and_nothing_names_nobody) {
     CHECK_EQUAL(ask(any, {"group %{env:MATCH_NAME}"}, none, "GET", {{"MATCH_NAME", "suppliers"}}), "granted");
 }
 
+CLAIM(words_that_name_everybody_are_no_partners_to_deny) {
+    for (const char* word : {"any", "all", "any-partner", "by-grant", "none", "None"}) {
+        const auto rule = GateRule::parse_deny(word);
+        CHECK(!rule.ok());
+        CHECK_CONTAINS(rule.error(), "(MTLSAllow none lets nobody in): expected partner NAME...");
+    }
+    CHECK_CONTAINS(GateRule::parse_deny("acme").error(), "(did you mean 'partner acme'?)");
+}
+
 CLAIM(method_sets_know_read_write_and_head) {
     for (const char* read : {"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"}) {
         CHECK(MethodSet::parse("read").value().contains(read));
