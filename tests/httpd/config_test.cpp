@@ -107,7 +107,8 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     d.refuses(location("/x", "MTLSEnv Some"), "expected Basic or All");
     d.refuses("<AuthzProviderAlias mtls-partner only-p p>\n</AuthzProviderAlias>\n", "cannot have an alias");
     d.refuses(location("/x", "<Limit GET>\nMTLSAllow any-partner\n</Limit>"), "Limit");
-    d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny partner q"), "there is no partner 'q'");
+    d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny partner q"),
+              "there is no partner 'q' (did you mean 'p'?): it denies everybody until there is one; mend the name, or");
     d.refuses(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny any-partner"), "expected partner NAME");
     d.refuses(location("/x", "Require mtls-partner"), "expected NAME...");
     d.refuses(location("/x", "Require mtls-identity !CN:x"), "without '!'");
@@ -205,7 +206,9 @@ CLAIM(what_is_suspicious_is_warned_of_with_its_place) {
     d.is_silent_about(partner("") + location("/x", "MTLSAllow partner p") + location("/x/", "MTLSAllow any-partner"),
                       "replaces");
     d.warns(partner("") + location("/x", "MTLSAllow partner q"), "there is no partner 'q' (did you mean 'p'?)");
-    d.warns(partner("") + location("/x", "MTLSAllow group nobody"), "there is no group 'nobody'");
+    d.warns(partner("") + location("/x", "MTLSAllow group nobody"), "there is no group 'nobody': it lets nobody in");
+    d.warns(partner("") + location("/x", "MTLSAllow any-partner\nMTLSDeny group nobody"),
+            "there is no group 'nobody': it denies nobody until there is one; mend the name, or take the line out");
     d.warns(partner("") + location("/x", "MTLSAllow partner p\nMTLSAuthz LogOnly"),
             "<Location /x> lets everybody through");
     d.warns(partner("MTLSIdentity subject:C=US,O=Acme,CN=api"), "\"subject:CN=api,O=Acme,C=US\"");

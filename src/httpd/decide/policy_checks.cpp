@@ -40,9 +40,12 @@ void check_section_names(const Policy& policy, const GateSection& section, std::
             const std::string fault = name.capture.empty() ? fault_of_name(policy, group, name.literal) : "";
             if (fault.empty()) continue;
             const bool denies_all = deny && !group;
-            findings.push_back({denies_all ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning, rule.where,
-                                (deny ? "MTLSDeny: " : "MTLSAllow: ") + fault +
-                                    (denies_all ? ": it denies everybody until there is one" : "")});
+            const char* const effect = denies_all ? ": it denies everybody until there is one"
+                                       : deny     ? ": it denies nobody until there is one"
+                                                  : ": it lets nobody in until there is one";
+            findings.push_back(
+                {denies_all ? Diagnostic::Severity::kError : Diagnostic::Severity::kWarning, rule.where,
+                 (deny ? "MTLSDeny: " : "MTLSAllow: ") + fault + effect + "; mend the name, or take the line out"});
         }
     };
     if (section.config->allow != nullptr) {

@@ -8,8 +8,8 @@
 
 namespace mtls::httpd {
 
-// Reports partners and groups that gates name and the policy does not define. In MTLSDeny that is an error: the rule
-// would deny no one.
+// Reports partners and groups that gates name and the policy does not define. A partner in MTLSDeny is an
+// error: the rule denies everybody.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
 // Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.
