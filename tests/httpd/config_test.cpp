@@ -99,7 +99,9 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     d.refuses(location("/x", "MTLSAllow any-partner methods=GTE"), "is no method");
     d.refuses(location("/x", "MTLSAllow partner acme GET"), "is a method, not a name");
     d.refuses(location("/x", "MTLSAllow methods=GET partner acme"), "methods=");
-    d.refuses(location("/x", "MTLSAllow none\nMTLSAllow any-partner"), "'none' stands alone");
+    d.refuses(location("/x", "MTLSAllow none\nMTLSAllow partner acme"),
+              "'none' stands alone in its section, but this line has 'partner acme' and ");
+    d.refuses(location("/x", "MTLSAllow partner acme\nMTLSAllow none"), " has 'partner acme': take one of the two out");
     d.refuses(location("/x", "MTLSAllow partner %{HTTP:X-Partner}"), "can be forged");
     d.refuses(location("/x", "MTLSAllow partner %{QUERY_STRING}"), "can be forged");
     d.refuses(location("/x", "MTLSAllow partner %{env:FOO}"), "can be forged");

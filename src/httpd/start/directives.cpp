@@ -70,8 +70,9 @@ const char* add_rule(cmd_parms* cmd, DirConfig& config, const char* args, bool a
     const auto is_none = [](const GateRule& r) { return r.kind == GateRule::Kind::kNone; };
     const bool had_none = std::any_of(config.allow->begin(), config.allow->end(), is_none);
     if (!config.allow->empty() && (had_none || is_none(rule.value()))) {
-        return failure(cmd, name + ": 'none' stands alone in its section, but " + config.allow->front().where.str() +
-                                " has '" + config.allow->front().text() + "'");
+        return failure(cmd, name + ": 'none' stands alone in its section, but this line has '" + rule.value().text() +
+                                "' and " + config.allow->front().where.str() + " has '" + config.allow->front().text() +
+                                "': take one of the two out");
     }
     config.allow->push_back(std::move(rule.value()));
     return nullptr;
