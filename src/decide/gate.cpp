@@ -31,8 +31,21 @@ Result<NameReference> NameReference::parse(std::string_view word) {
 
 namespace {
 
+// The error about a blank behind or before a comma of methods=; "" if there is none.
+std::string fault_of_blank(const std::vector<std::string>& words) {
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+        if (!starts_nocase(words[i], "methods=")) continue;
+        std::string joined;
+        for (std::size_t k = i; k < words.size(); ++k) joined += words[k];
+        const bool is_split = words[i].ends_with(',') || words[i + 1].starts_with(',');
+        return is_split ? "the methods are one word: write " + in_quotes(joined, 100) + ", without blanks" : "";
+    }
+    return {};
+}
+
 Result<GateRule> parse_rule(std::string_view args, bool allow) {
     auto words = config_words(args);
+    if (std::string fault = fault_of_blank(words); !fault.empty()) return Error{std::move(fault)};
     GateRule rule;
     const bool limited = !words.empty() && starts_nocase(words.back(), "methods=");
     if (limited) {

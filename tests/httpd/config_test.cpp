@@ -94,7 +94,8 @@ CLAIM(a_senseless_gate_stops_the_start_and_says_where) {
     Draft d;
     d.refuses(location("/x", "MTLSAllow"), "expected any-partner, by-grant, none, partner NAME... or group NAME...");
     d.refuses(location("/x", "MTLSAllow patner acme"), "did you mean 'partner'?");
-    d.refuses(location("/x", "MTLSAllow any-partner methods=GET, POST"), "methods=");
+    d.refuses(location("/x", "MTLSAllow any-partner methods=GET, POST"),
+              "the methods are one word: write 'methods=GET,POST', without blanks");
     d.refuses(location("/x", "MTLSAllow any-partner methods=get"), "did you mean 'GET'?");
     d.refuses(location("/x", "MTLSAllow any-partner methods=GTE"), "is no method");
     d.refuses(location("/x", "MTLSAllow partner acme GET"), "is a method, not a name");

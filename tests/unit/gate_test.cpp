@@ -70,6 +70,14 @@ CLAIM(words_that_name_everybody_are_no_partners_to_deny) {
     CHECK_CONTAINS(GateRule::parse_deny("acme").error(), "(did you mean 'partner acme'?)");
 }
 
+CLAIM(a_blank_within_methods_is_named_as_the_fault) {
+    for (const char* args :
+         {"partner acme methods=GET, POST", "partner acme methods=GET ,POST", "none methods=GET , POST"})
+        CHECK_CONTAINS(GateRule::parse_allow(args).error(), "write 'methods=GET,POST', without blanks");
+    CHECK_CONTAINS(GateRule::parse_allow("partner methods=GET acme").error(), "methods= comes last, once");
+    CHECK(GateRule::parse_allow("partner acme methods=GET,POST").ok());
+}
+
 CLAIM(method_sets_know_read_write_and_head) {
     for (const char* read : {"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"}) {
         CHECK(MethodSet::parse("read").value().contains(read));
