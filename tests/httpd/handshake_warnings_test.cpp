@@ -78,6 +78,22 @@ CLAIM(an_anchor_is_asked_for_only_where_a_partner_may_come_without_a_front) {
                    "handshake refuses its certificates: add it to");
 }
 
+CLAIM(a_warning_of_a_virtual_host_has_its_place) {
+    Draft d;
+    const std::string host =
+        "<VirtualHost *:1>\nServerName shop.example\nSSLEngine on\nSSLCertificateFile server.pem\n";
+    for (const auto& [lines, said] : std::vector<std::pair<std::string, std::string>>{
+             {"SSLVerifyClient optional\n", "asks for certificates and trusts no CA"},
+             {"SSLVerifyClient optional\nMTLSClientCA On\nSSLCARevocationCheck leaf\n",
+              "has SSLCARevocationCheck leaf"},
+             {"SSLVerifyClient optional\nMTLSClientCA On\nSSLOCSPEnable on\n", "has SSLOCSPEnable on"}}) {
+        const std::string text =
+            d.check(partner("") + host + lines + location("/x", "MTLSAllow partner p") + "</VirtualHost>").text;
+        const std::string line = line_with(text, "the virtual host 'shop.example' " + said);
+        test::check(line.find("httpd.conf:") != std::string::npos, "no place: " + text, __FILE__, __LINE__);
+    }
+}
+
 CLAIM(a_virtual_host_that_trusts_no_ca_is_warned_of) {
     Draft d;
     const std::string said = "asks for certificates and trusts no CA, so the handshake refuses every one";

@@ -43,6 +43,7 @@ Where place_in(const char* file, int line) {
 }
 
 Where place_of(const ap_directive_t* directive) { return place_in(directive->filename, directive->line_num); }
+Where place_of(const server_rec* s) { return place_in(s->defn_name, static_cast<int>(s->defn_line_number)); }
 
 std::string short_place(const Where& where) {
     const std::string& root = state().server_root;

@@ -231,6 +231,8 @@ std::string short_place(const Where& where);
 // within the macro.
 Where place_in(const char* file, int line);
 Where place_of(const ap_directive_t* directive);
+// Of a virtual host; the main server has none.
+Where place_of(const server_rec* s);
 
 void* merge_dir_config(apr_pool_t* pool, void* base, void* add) noexcept;
 void* create_server_config(apr_pool_t* pool, server_rec* s) noexcept;

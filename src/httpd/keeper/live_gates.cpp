@@ -193,7 +193,7 @@ MappedHost map_host(const server_rec* main_server, const server_rec* s) {
     for (const server_addr_rec* at = s->is_virtual ? s->addrs : nullptr; at != nullptr; at = at->next) {
         out.addresses.push_back(text_of(at->virthost) + ":" + std::to_string(at->host_port));
     }
-    out.where = place_in(s->defn_name, static_cast<int>(s->defn_line_number));
+    out.where = place_of(s);
     out.has_gates = config.has_gates;
     out.merges_slashes = core.merge_slashes != AP_CORE_CONFIG_OFF;
     out.sections = SectionList(s).take();

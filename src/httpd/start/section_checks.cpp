@@ -148,7 +148,7 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
         asks = asks || (!inherited.empty() && !equal_nocase(inherited, "none"));
     }
     if (asks && !knows_a_ca(s)) {
-        warn(findings, {},
+        warn(findings, place_of(s),
              "the virtual host '" + std::string(host_name(s)) +
                  "' asks for certificates and trusts no CA, so the handshake refuses every one: set MTLSClientCA On, "
                  "or SSLCACertificateFile");
@@ -218,7 +218,7 @@ void check_client_ca(const server_rec* main_server, const server_rec* s, const P
     const auto check = server_setting_words(s, "SSLCARevocationCheck");
     const bool asks_crls = !check.empty() && !equal_nocase(check.front(), "none");
     if (asks_crls && !equal_nocase(check.back(), "no_crl_for_cert_ok")) {
-        warn(findings, {},
+        warn(findings, place_of(s),
              "the virtual host '" + std::string(host_name(s)) + "' has SSLCARevocationCheck " + check.front() +
                  " beside MTLSClientCA: mod_ssl then wants a CRL in SSLCARevocationFile for every client, and refuses "
                  "in the handshake partners whose CRL is in MTLSCRLFile alone: write SSLCARevocationCheck " +
@@ -229,7 +229,7 @@ void check_client_ca(const server_rec* main_server, const server_rec* s, const P
     const bool trusts_responders = !server_setting(s, "SSLOCSPResponderCertificateFile").empty() ||
                                    equal_nocase(server_setting(s, "SSLOCSPNoVerify"), "on");
     if (asks_ocsp && !trusts_responders) {
-        warn(findings, {},
+        warn(findings, place_of(s),
              "the virtual host '" + std::string(host_name(s)) + "' has SSLOCSPEnable " + ocsp +
                  " beside MTLSClientCA: mod_ssl verifies OCSP answers by its own CAs alone, and refuses in the "
                  "handshake partners whose trust anchor it does not have: name their responders' certificates in "
@@ -237,7 +237,7 @@ void check_client_ca(const server_rec* main_server, const server_rec* s, const P
     }
     check_quick_verifications(main_server, s, findings);
     if (mode == ClientCaMode::kOn && !policy.cas().announced_names(kMostAnnouncedBytes, apr_time_sec(apr_time_now()))) {
-        warn(findings, {},
+        warn(findings, place_of(s),
              "MTLSClientCA On: the names of all trust anchors are more than 16 kB, so none are announced, and clients "
              "choose their certificate by themselves");
     }

@@ -52,8 +52,6 @@ void check_version(Findings& findings) {
     }
 }
 
-Where place_of(const server_rec* s) { return place_in(s->defn_name, static_cast<int>(s->defn_line_number)); }
-
 // What decides by settings of mod_ssl would read them off the main server.
 void check_tree(const server_rec* main_server, Findings& findings) {
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
