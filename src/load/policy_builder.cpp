@@ -126,6 +126,18 @@ void PolicyBuilder::warning(const Where& where, std::string message) {
     diagnostics_.push_back({Diagnostic::Severity::kWarning, where, std::move(message)});
 }
 
+std::string PolicyBuilder::earlier_place(const Directive& d, bool in_partner, const std::string& name) {
+    const auto [at, is_first] =
+        (in_partner ? given_in_partner_ : given_).try_emplace(lower(d.name + ' ' + name), d.where);
+    return is_first ? "" : at->second.str();
+}
+
+bool PolicyBuilder::is_second(const Directive& d, bool in_partner) {
+    const std::string place = earlier_place(d, in_partner);
+    if (!place.empty()) error(d.where, d.name + ": already given at " + place + ": take one of the two out");
+    return !place.empty();
+}
+
 void PolicyBuilder::add(const Directive& d, Origin origin) {
     const std::string comment = comment_fault(d.args);
     if (!comment.empty()) return error(d.where, (d.is_section ? "<" + d.name + ">: " : d.name + ": ") + comment);
@@ -175,6 +187,7 @@ void PolicyBuilder::begin_partner(const Directive& section) {
     auto partner = std::make_unique<WrittenPartner>();
     partner->name = name;
     partner->where = section.where;
+    given_in_partner_.clear();
     bool has_identity = false;  // also if its line is faulty: that is reported already
     const auto known = partner_directives();
     for (const Directive& d : section.children) {

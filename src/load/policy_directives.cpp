@@ -88,9 +88,8 @@ void PolicyBuilder::group(const Directive& d, WrittenPartner& partner) {
 }
 
 void PolicyBuilder::valid(const Directive& d, WrittenPartner& partner) {
-    if (!partner.validity.unbounded()) {
-        return error(d.where, d.name + ": a second one for this partner; say from= and until= on one line");
-    }
+    if (const std::string place = earlier_place(d, true); !place.empty())
+        return error(d.where, d.name + ": already given at " + place + "; say from= and until= on one line");
     for (const std::string& word : config_words(d.args)) {
         const auto from = option(word, "from");
         const auto until = option(word, "until");
@@ -229,10 +228,9 @@ void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
         return error(d.where, d.name + ": " + in_quotes(attribute.name) +
                                   " cannot be part of a variable's name: expected letters, digits and '_'");
     }
-    for (const WrittenAttribute& other : partner.attributes) {
-        if (equal_nocase(other.name, attribute.name)) {
-            return error(d.where, d.name + ": " + in_quotes(attribute.name) + " is given twice for this partner");
-        }
+    if (const std::string place = earlier_place(d, true, attribute.name); !place.empty()) {
+        return error(d.where, d.name + ": " + in_quotes(attribute.name) + " is already given at " + place +
+                                  ": take one of the two out");
     }
     if (words[1].starts_with("cert:")) {
         Arena arena;
@@ -253,7 +251,8 @@ void PolicyBuilder::contact(const Directive& d, WrittenPartner& partner) {
     std::string text;
     for (const std::string& word : config_words(d.args)) text += (text.empty() ? "" : " ") + word;
     constexpr std::size_t kLongest = 200;
-    if (!partner.contact.empty()) return error(d.where, d.name + ": given twice; name all on one line");
+    if (const std::string place = earlier_place(d, true); !place.empty())
+        return error(d.where, d.name + ": already given at " + place + "; name all on one line");
     if (text.empty()) return error(d.where, d.name + ": expected TEXT, like pki@acme.example");
     const bool is_clean = std::none_of(text.begin(), text.end(),
                                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -296,7 +295,7 @@ void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
     if (!is_required && !equal_nocase(only_word(d), "if-present")) {
         return error(d.where, d.name + ": " + in_quotes(d.args) + ": expected if-present or required");
     }
-    if (rules.required) return error(d.where, d.name + ": given twice");
+    if (is_second(d, partner != nullptr)) return;
     rules.required = is_required;
     if (is_required && partner == nullptr) note_refusal(d);
 }
@@ -318,7 +317,7 @@ void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
     if (!seconds) {
         return error(d.where, d.name + ": " + in_quotes(d.args) + ": expected deny, allow or grace=HOURS (1 to 8784)");
     }
-    if (rules.stale_after) return error(d.where, d.name + ": given twice");
+    if (is_second(d, partner != nullptr)) return;
     rules.stale_after = seconds;
 }
 
@@ -334,7 +333,7 @@ void PolicyBuilder::short_lived(const Directive& d, WrittenPartner* partner) {
                                   ": expected DAYS from 1 to 366, or 0 for none: leaves with noRevAvail that live no "
                                   "longer need no CRL");
     }
-    if (rules.short_life) return error(d.where, d.name + ": given twice");
+    if (is_second(d, partner != nullptr)) return;
     rules.short_life = days;
     if (days < CrlRules::kDefaultShortLife && partner == nullptr) note_refusal(d);
 }

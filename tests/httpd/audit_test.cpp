@@ -303,7 +303,7 @@ CLAIM(an_audit_log_that_cannot_be_opened_stops_the_start) {
         {"MTLSAuditLog", "MTLSAuditLog: expected FILE or \"|PROGRAM\", then all or denied"},
         {"MTLSAuditLog a.log denies", "'denies' (did you mean 'denied'?): expected all or denied"},
         {"MTLSAuditLog |/bin/cat -u", "'-u': expected all or denied (a program with arguments is quoted as a whole)"},
-        {"MTLSAuditLog a.log\nMTLSAuditLog b.log", "this server has 'a.log' already"},
+        {"MTLSAuditLog a.log\nMTLSAuditLog b.log", "this server has 'a.log' already, at "},
         {"<Location /x>\nMTLSAuditLog a.log\n</Location>", "MTLSAuditLog"},
     };
     Site site;

@@ -32,7 +32,12 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     d.refuses(partner("MTLSRevoke CN:x"), "belongs outside of <MTLSPartner>: it applies to the whole policy");
     d.refuses("MTLSPolicyRefresh soon", "expected SECONDS");
     d.refuses("MTLSCRL always", "expected if-present or required");
-    d.refuses("MTLSCRL required\nMTLSCRL if-present", "given twice");
+    d.refuses("MTLSCRL required\nMTLSCRL if-present", "MTLSCRL: already given at ");
+    d.refuses("MTLSCRLStale allow\nMTLSCRLStale deny", ": take one of the two out");
+    d.is_silent_about("MTLSCRL required\n" + partner("MTLSCRL required") +
+                          "<MTLSPartner q>\nMTLSIdentity DNS:q.example\nMTLSTrustAnchor acme.pem\nMTLSCRL required\n"
+                          "</MTLSPartner>",
+                      "already given");
     d.refuses(partner("MTLSCRLStale grace=never"), "expected deny, allow or grace=HOURS");
     d.refuses("MTLSRevocationFile", "expected FILE");
     d.refuses("<VirtualHost *:1>\nMTLSRevocationFile x\n</VirtualHost>", "cannot occur within <VirtualHost>");
@@ -43,9 +48,9 @@ CLAIM(a_senseless_policy_stops_the_start_and_says_where) {
     d.refuses("MTLSTrustAnchor acme.pem\n<MTLSPartner p>\nMTLSIdentity any\n</MTLSPartner>",
               "needs an MTLSTrustAnchor of this partner's own");
     d.refuses("<MTLSPartner p>\nMTLSIdentity any\nMTLSTrustAnchor mod_ssl\n</MTLSPartner>", "'any' cannot stand with");
-    d.refuses(partner("MTLSValid from=2027-01-01\nMTLSValid until=2028-01-01"), "a second one for this partner");
+    d.refuses(partner("MTLSValid from=2027-01-01\nMTLSValid until=2028-01-01"), "MTLSValid: already given at ");
     d.refuses(partner("MTLSValid until=2027-02-30"), "is not a date");
-    d.refuses(partner("MTLSAttribute a b\nMTLSAttribute A c"), "given twice");
+    d.refuses(partner("MTLSAttribute a b\nMTLSAttribute A c"), "'A' is already given at ");
     d.refuses(partner("MTLSSuspend"), "expected On");
     d.refuses(partner("MTLSGroup if CN:x"), "expected NAME...");
     const auto out = d.check(partner("MTLSIdentity !CN:x"));

@@ -197,10 +197,10 @@ CLAIM(what_a_policy_says_of_short_lives_and_contacts_is_read_back) {
         {"MTLSShortLived -1", "expected DAYS"},
         {"MTLSShortLived 7d", "expected DAYS"},
         {"MTLSShortLived 367", "expected DAYS"},
-        {"MTLSShortLived 7\nMTLSShortLived 7", "given twice"},
+        {"MTLSShortLived 7\nMTLSShortLived 7", "MTLSShortLived: already given at p.conf:4: take one of the two out"},
         {"MTLSContact", "expected TEXT"},
         {"MTLSContact \"\"", "expected TEXT"},
-        {"MTLSContact a\nMTLSContact b", "given twice"},
+        {"MTLSContact a\nMTLSContact b", "MTLSContact: already given at p.conf:4; name all on one line"},
         {"MTLSContact a\x01"
          "b",
          "without control characters"},

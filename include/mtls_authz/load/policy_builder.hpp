@@ -79,6 +79,11 @@ private:
     void error(const Where& where, std::string message);
     void warning(const Where& where, std::string message);
 
+    // Where the directive, which stands once in a partner or outside, was given before; "" for the first one. `name`:
+    // of several that have one each.
+    std::string earlier_place(const Directive& d, bool in_partner, const std::string& name = {});
+    bool is_second(const Directive& d, bool in_partner);  // reports it
+
     void begin_partner(const Directive& section);
     void identity(const Directive& d, WrittenPartner& partner);
     void trust_anchor(const Directive& d, WrittenPartner* partner);
@@ -124,6 +129,8 @@ private:
     std::vector<Diagnostic> diagnostics_;
     WrittenPolicy written_;
     std::map<std::string, Where> defined_at_;  // lower-cased name -> where it was defined
+    // Directives that stand once: those outside of partners, and in the current one.
+    std::map<std::string, Where> given_, given_in_partner_;
     std::map<const WrittenPartner*, std::shared_ptr<WrittenAnchorSet>> own_anchors_;
     std::shared_ptr<WrittenAnchorSet> default_anchors_;
     std::vector<std::pair<WrittenSuspension, Where>> suspended_;

@@ -37,7 +37,8 @@ const char* read_audit_log(cmd_parms* cmd, const char* args) {
     }
     ServerConfig& config = server_config(cmd->server);
     if (config.audit != nullptr) {
-        return failure(cmd, name + ": this server has '" + escape_for_log(config.audit->target, 100) + "' already");
+        return failure(cmd, name + ": this server has " + in_quotes(config.audit->target, 100) + " already, at " +
+                                config.audit->where.str() + ": take one of the two out");
     }
     config.audit = pool_new<AuditLog>(cmd->pool);
     config.audit->target = words.front();
