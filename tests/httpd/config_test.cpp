@@ -443,6 +443,15 @@ CLAIM(an_audit_log_in_a_folder_that_is_missing_fails_the_test_and_says_how_to_ma
     d.warns("MTLSAuditLog \"|/bin/cat audit/deep/x\"", "Syntax OK");
 }
 
+CLAIM(an_audit_program_that_is_not_there_fails_the_test) {
+    Draft d;
+    for (const char* program : {"nosuchprog", "cat -u", "bin/rotatelogs"})
+        d.refuses("MTLSAuditLog \"|" + std::string(program) + "\"", ": write its whole path, since httpd asks no PATH");
+    d.refuses("MTLSAuditLog \"|/nowhere/cat\"", "there is no program '/nowhere/cat' that can be run");
+    for (const char* program : {"|/bin/cat -u", "||/bin/cat", "|$cat -u"})
+        d.is_silent_about("MTLSAuditLog \"" + std::string(program) + "\"", "cannot open");
+}
+
 CLAIM(an_audit_log_that_cannot_be_opened_fails_the_command_that_starts_the_server) {
     Draft d;
     d.refuses("MTLSAuditLog logs", "it is a folder: name a file in it");

@@ -134,9 +134,11 @@ std::string fault_of(const std::string& target) {
     if (target.front() == '|') {
         const bool is_shell = target.starts_with("|$");
         const auto words = config_words(std::string_view(target).substr(is_shell || target.starts_with("||") ? 2 : 1));
-        const bool is_missing =
-            !is_shell && !words.empty() && words.front().starts_with('/') && access(words.front().c_str(), X_OK) != 0;
-        return is_missing ? "; there is no program " + in_quotes(words.front()) + " that can be run" : "";
+        // httpd runs it by this path, from the current folder, and asks no PATH.
+        const bool is_missing = !is_shell && !words.empty() && access(words.front().c_str(), X_OK) != 0;
+        if (!is_missing) return "";
+        return "; there is no program " + in_quotes(words.front()) + " that can be run" +
+               (words.front().starts_with('/') ? "" : ": write its whole path, since httpd asks no PATH");
     }
     const std::string path = in_server_root(target);
     std::error_code none;
