@@ -257,6 +257,10 @@ CLAIM(what_the_fetch_user_owns_counts_as_refusals_alone) {
     CHECK_EQUAL(site.get(w.acme, "/gate/crl"), 403);
     CHECK(site.httpd.wait_for_log("denied GET \"/gate/crl\": reason=revocation-stale"));
     CHECK(site.times("is not safe") > 0U);
+    site.configure("MTLSFetchUser nobody\n");
+    CHECK_CONTAINS(site.httpd.run({"-t"}).text, "MTLSFetchUser nobody: httpd runs as this user, so what it owns stays");
+    site.configure("MTLSFetchUser bin\n");
+    CHECK(site.httpd.run({"-t"}).text.find("httpd runs as this user") == std::string::npos);
     site.configure("MTLSFetchUser no-such-user\n");
     const auto out = site.httpd.run({"-t"});
     CHECK(out.status != 0);

@@ -234,6 +234,13 @@ int check_configuration(server_rec* main_server) {
     Findings of_names;  // of a user or a folder that is gone: no reason to end a server that runs
     FileTrust trust = trust_of_server(findings);
     trust.fetcher = find_fetcher(of_names);
+    if (trust.has_own_user() && trust.fetcher == trust.run_user) {
+        findings.push_back(
+            {Diagnostic::Severity::kWarning, s.fetch_user_at,
+             "MTLSFetchUser " + escape_for_log(*s.fetch_user, 60) +
+                 ": httpd runs as this user, so what it owns stays refused: an attacker in a child could "
+                 "take refusals back; name a user of its own, like mtls-authz"});
+    }
     s.live.policy.set_trust(trust);
     Findings of_policy;
     Findings of_files;
