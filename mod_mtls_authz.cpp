@@ -32,7 +32,7 @@ const command_rec kDirectives[] = {
     AP_INIT_RAW_ARGS("MTLSIdentity", on_policy_directive, nullptr, kPolicy,
                      "SELECTOR... [anchor=FILE], or any: which certificates are this partner's"),
     AP_INIT_RAW_ARGS("MTLSTrustAnchor", on_policy_directive, nullptr, kPolicy,
-                     "FILE... [from=DATE] [until=DATE], or mod_ssl: who may issue them"),
+                     "FILE... [from=DATE] [until=DATE], bundle:FILE trust-domain=NAME, or mod_ssl: who may issue them"),
     AP_INIT_RAW_ARGS("MTLSIntermediate", on_policy_directive, nullptr, kPolicy,
                      "FILE...: certificates that clients leave out of their chain"),
     AP_INIT_RAW_ARGS("MTLSGroup", on_policy_directive, nullptr, kPolicy,

@@ -170,6 +170,12 @@ void RevocationFiles::keep_all(const std::string& path, File& file, const std::s
     report(file.report, fault, {error_at(path, fault)}, findings);
 }
 
+std::string RevocationFiles::naming_line(const std::string& path) const {
+    const auto named = std::find_if(patterns_.begin(), patterns_.end(),
+                                    [&path](const Pattern& pattern) { return pattern.files.pattern == path; });
+    return named == patterns_.end() ? "" : ", MTLSRevocationFile at " + named->files.where.str();
+}
+
 void RevocationFiles::poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings) {
     // Lines that an unsafe file adds count: a refusal is never delayed.
     const std::string unsafe = trust_ != nullptr ? find_trust_fault(path, *trust_) : std::string();
@@ -182,7 +188,8 @@ void RevocationFiles::poll_file(const std::string& path, File& file, std::vector
     if (!content.ok()) {
         return keep_all(path, file,
                         "cannot be read (" + content.error() + ")" + hint_of_missing(path) +
-                            hint_of_unreadable(path, trust_) + ": " + lines_stay(file.in_force.size()),
+                            hint_of_unreadable(path, trust_) + naming_line(path) + ": " +
+                            lines_stay(file.in_force.size()),
                         findings);
     }
     std::vector<Diagnostic> errors;

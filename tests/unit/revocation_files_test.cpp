@@ -195,6 +195,16 @@ CLAIM(a_source_of_which_nothing_was_read_yet_is_said_to_refuse_nothing) {
     CHECK_CONTAINS(r.last_said(), ": what was read from there stays in force");
 }
 
+CLAIM(a_named_file_that_is_not_there_is_said_with_the_line_that_names_it) {
+    Revoked r("a.conf");
+    CHECK_EQUAL(r.look(), "0");
+    CHECK_CONTAINS(r.last_said(), "a.conf: error: cannot be read (No such file or directory)");
+    CHECK_CONTAINS(r.last_said(), ", MTLSRevocationFile at httpd.conf:1: it refuses nothing");
+    r.write("a.conf", "MTLSSuspend acme\n");
+    CHECK_EQUAL(r.look(), "0 acme");
+    CHECK_EQUAL(r.said.size(), 1U);
+}
+
 CLAIM(a_pattern_that_fits_no_file_is_warned_of_at_the_first_look) {
     Revoked r("*.cnf");
     r.write("a.conf", "MTLSSuspend acme\n");

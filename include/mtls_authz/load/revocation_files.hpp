@@ -83,6 +83,8 @@ private:
 
     void report(Report& report, std::string cause, std::vector<Diagnostic> faults, std::vector<Diagnostic>& findings);
     bool has_files_of(const std::string& pattern) const;
+    // The place of the directive that names this very file, to be added to a message; "" if it is found by a pattern.
+    std::string naming_line(const std::string& path) const;
     void report_gone(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings);
     void poll_guarded(const std::string& path, File& file, std::vector<Diagnostic>& findings);
     void poll_file(const std::string& path, File& file, std::vector<Diagnostic>& findings);
