@@ -37,7 +37,7 @@ bool is_policy(const std::string& oid) { return oid.starts_with("2.5.29.32."); }
 
 // Why this is not a DNS name that a certificate can contain: A-labels of letters, digits, '-' and '_'.
 std::optional<std::string> dns_fault(std::string_view name) {
-    if (name.ends_with('.')) return "ends with a dot, which no certificate's name does; leave it out";
+    if (name.ends_with('.')) return "ends with a dot, as a DNS name in a certificate may not (RFC 5280); leave it out";
     for (std::size_t at = 0; at <= name.size();) {
         const std::string_view label = name.substr(at, name.find('.', at) - at);
         at += label.size() + 1;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "config_draft.hpp"
 #include "exposition.hpp"
 #include "live_site.hpp"
 #include "mtls_authz/base/calendar.hpp"
@@ -350,9 +351,13 @@ CLAIM(a_program_that_hangs_floods_or_fails_holds_up_nothing) {
 }
 
 CLAIM(a_program_that_is_missing_is_warned_of_at_start_and_harms_nothing) {
+    Draft d;
+    d.warns("MTLSEventCmd \"/bin/sh -c true\"", ": its arguments are words of their own, not quoted with it: events");
+    d.is_silent_about("MTLSEventCmd /bin/sh -c true", "MTLSEventCmd");
     EventSite site;
     site.begin("MTLSEventCmd no/such/program --now\n");
-    CHECK_CONTAINS(site.httpd.error_log(), "no/such/program cannot be run (No such file or directory)");
+    CHECK_CONTAINS(site.httpd.error_log(),
+                   "no/such/program cannot be run (No such file or directory): events are only");
     CHECK_EQUAL(site.get(ending_in(8 * kDay, 100)), 200);
     CHECK(site.httpd.wait_for_log("no/such/program ended with status 127 (it, or a command in it, was not found)"));
     CHECK_EQUAL(site.get(world().globex), 200);

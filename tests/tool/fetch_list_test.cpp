@@ -290,6 +290,7 @@ CLAIM(an_address_in_a_clients_certificate_is_shown_and_never_asked) {
     d.file("other.pem", make_ca("Other CA").cert_pem());
     CHECK_CONTAINS(d.expect_fetch(1, {"--crl", "other.pem=" + d.nginx.url("/acme.crl")}),
                    "holds no CA that the policy names");
+    CHECK_CONTAINS(d.expect_fetch(2, {"--crl", "othr.pem=" + d.nginx.url("/acme.crl")}), "othr.pem: ");
     // An address without its CA takes the first list of any CA of the policy, and from then on that CA's.
     const std::string any = d.nginx.url("/any.crl");
     d.nginx.put("any.crl", make_crl(d.sub, {}));

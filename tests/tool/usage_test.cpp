@@ -28,6 +28,8 @@ CLAIM(a_wrong_command_line_is_one_sentence_and_exit_2) {
     u.refuses({"check", "--strickt", "p.conf"}, "check has no option '--strickt' (did you mean '--strict'?)");
     u.refuses({"check", "--warn-days", "x", "p.conf"}, "check has a wrong --warn-days: 'x' is no whole number from 0");
     u.refuses({"check", "--warn-days=-1", "p.conf"}, "check has a wrong --warn-days: '-1' is no whole number");
+    u.refuses({"check", "--warn-days", "-1", "p.conf"}, "check has a wrong --warn-days: '-1' is no whole number");
+    u.refuses({"check", "-1", "p.conf"}, "check has no option '-1'");
     u.refuses({"check", "p.conf", "--warn-days"}, "check needs a value after --warn-days");
     u.refuses({"check", "p.conf", "--strict=yes"}, "check takes --strict without a value");
     u.refuses({"check", "p.conf", "--root", "a", "--root", "b"}, "check takes --root once");

@@ -138,7 +138,7 @@ void add_why(CLI::App& app, int& status) {
     add_live(*command, options.live, options.socket);
     command->add_flag("--json", options.json, "One JSON object a line, also for lines that say the same");
     command->footer(
-        "Exit: 0 granted, 3 denied, 2 no such line.\n"
+        "Exit: 0 granted, or not satisfied by one line among others, 3 denied, 2 no such line.\n"
         "Example: grep acme /var/log/apache2/error.log | mtls-authz why");
     command->callback([&status, command] {
         if (options.live)

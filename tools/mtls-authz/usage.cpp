@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <climits>
+#include <utility>
 
 #include "mtls_authz/base/text.hpp"
 #include "terminal.hpp"
@@ -28,15 +29,26 @@ std::vector<std::string> options_of(const CLI::App& command) {
     return out;
 }
 
+// "-1": a value, where an option comes before it.
+bool is_number(const std::string& word) {
+    return word.size() > 1 && std::all_of(word.begin() + 1, word.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 // The first option that the command does not have; "" if there is none.
 std::string mistyped_option(const CLI::App& command, const std::vector<std::string>& words, std::string& nearest) {
     const auto options = options_of(command);
     const std::vector<std::string_view> known(options.begin(), options.end());
+    const auto is_known = [&known](const std::string& name) {
+        return std::find(known.begin(), known.end(), name) != known.end();
+    };
+    bool may_be_value = false;
     for (const std::string& word : words) {
+        const bool is_value = std::exchange(may_be_value, is_known(word)) && is_number(word);
+        if (is_value) continue;
         if (word == "--") break;
         std::string option = word.substr(0, word.find('='));
         if (!option.starts_with('-') || option.size() == 1) continue;
-        if (std::find(known.begin(), known.end(), option) != known.end()) continue;
+        if (is_known(option)) continue;
         constexpr std::size_t kShort = 2;  // every other short option is similar to "-x"
         nearest = option.size() > kShort ? did_you_mean(option, known) : "";
         return option;

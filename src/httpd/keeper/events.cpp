@@ -173,9 +173,11 @@ void check_event_program(std::vector<Diagnostic>& findings) {
     const auto& command = state().event_command;
     const std::string fault = command.empty() ? "" : EventProgram(command).find_fault();
     if (fault.empty()) return;
+    const bool is_quoted_whole = command.size() == 1 && command.front().find(' ') != std::string::npos;
     findings.push_back({Diagnostic::Severity::kWarning, state().event_command_at,
-                        "MTLSEventCmd: " + escape_for_log(command.front(), 200) + " cannot be run (" + fault +
-                            "): events are only logged"});
+                        "MTLSEventCmd: " + escape_for_log(command.front(), 200) + " cannot be run (" + fault + ")" +
+                            (is_quoted_whole ? ": its arguments are words of their own, not quoted with it" : "") +
+                            ": events are only logged"});
 }
 
 const char* on_warn(cmd_parms* cmd, void*, const char* arg) noexcept {

@@ -72,10 +72,12 @@ public:
         const std::string notes_fault = store_.write_notes();
         if (!notes_fault.empty()) report_.add({Fetched::kFailed, "notes", "", "", notes_fault});
     }
+    // Whether an option names a CA file that is not there.
+    bool some_missing() const { return some_missing_; }
 
 private:
     // CA files are looked for below --root first, where the policy's begin.
-    std::vector<NamedAddress> addresses(const std::vector<std::string>& texts) const {
+    std::vector<NamedAddress> addresses(const std::vector<std::string>& texts) {
         namespace fs = std::filesystem;
         std::vector<NamedAddress> out;
         for (const std::string& text : texts) {
@@ -83,6 +85,7 @@ private:
             const fs::path below = fs::path(absolute_root(options_.root)) / address.ca_file;
             std::error_code none;
             if (!address.ca_file.empty() && fs::exists(below, none)) address.ca_file = below;
+            if (!address.ca_file.empty() && !fs::exists(address.ca_file, none)) some_missing_ = true;
         }
         return out;
     }
@@ -127,6 +130,7 @@ private:
     const std::int64_t now_ = std::time(nullptr);
     std::vector<Job> jobs_;
     std::mutex mutex_;
+    bool some_missing_ = false;
     std::map<std::string, FileNote> notes_;  // files that are new, or were confirmed unchanged
 };
 
@@ -215,8 +219,9 @@ int fetch(const FetchOptions& options) {
     if (!store.value()->notes_fault().empty()) {
         report.add({Fetched::kFailed, "notes", "", "", store.value()->notes_fault()});
     }
-    Fetch(options, *store.value(), sources, client, report).run(bundles);
-    return print_report(options, report, sources.unreadable || is_empty);
+    Fetch work(options, *store.value(), sources, client, report);
+    work.run(bundles);
+    return print_report(options, report, sources.unreadable || is_empty || work.some_missing());
 }
 
 }  // namespace mtls::tool

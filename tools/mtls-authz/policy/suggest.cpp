@@ -428,17 +428,21 @@ private:
 
 }  // namespace
 
+constexpr const char* kNameRule =
+    ": expected 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit, and none of the reserved "
+    "any, all and none";
+
 Result<Suggestion> suggestion_for(const std::string& file, const SuggestOptions& options) {
     const auto client = read_leaf(file);
     if (!client) return Error{client.error()};
     if (!options.name.empty() && !is_valid_name(options.name))
-        return Error{"--name: '" + shown(options.name) + "' cannot be a partner's name"};
+        return Error{"--name: '" + shown(options.name) + "' cannot be a partner's name" + kNameRule};
     return suggestion_for(Together{{file}, {client.value()}}, {}, options);
 }
 
 int suggest(const SuggestOptions& options) {
     if (!options.name.empty() && !is_valid_name(options.name))
-        return complain("--name: '" + shown(options.name) + "' cannot be a partner's name");
+        return complain("--name: '" + shown(options.name) + "' cannot be a partner's name" + kNameRule);
     Sorter sorter(options);
     int status = kFine;
     for (const std::string& file : options.certificates) status = std::max(status, sorter.add(file));
