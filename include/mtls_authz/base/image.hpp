@@ -20,8 +20,8 @@ constexpr std::size_t kWatched = 3;
 constexpr std::size_t index_of(Watched kind) { return static_cast<std::size_t>(kind); }
 const char* name_of(Watched kind);  // in messages
 
-// Identifies the code and the layout of this build. Images and shared memory are read only by the build that wrote
-// them.
+// Identifies the code and the layout of this build: only the build that wrote an image, the KeeperBoard or a message of
+// the live socket reads it. The Ledger has a version of its own, so that counters survive an upgrade.
 std::uint64_t layout_id();
 
 class Image {

@@ -22,8 +22,10 @@ template <class T>
 class Published {
     // One cache line each.
     struct alignas(64) ReaderSlot {
-        std::atomic<std::uint64_t> epoch{0};      // 0: free; else the epoch at which its reader started
-        std::atomic<const void*> value{nullptr};  // the value it reads, once loaded; null before that, and when free
+        std::atomic<std::uint64_t> epoch{0};  // 0: free; else the epoch at which its reader started
+        // The value it reads, once loaded; the Published itself if nothing is published. Null before that, and when
+        // free.
+        std::atomic<const void*> value{nullptr};
     };
 
 public:

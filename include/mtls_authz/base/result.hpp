@@ -1,4 +1,5 @@
-// Failure as a type. Nothing in the core throws for bad input; only memory exhaustion does (std::bad_alloc).
+// Failure as a type. No function of the core throws for bad input: it throws if memory is exhausted (std::bad_alloc),
+// and std::runtime_error if an image cannot be made or used, or OpenSSL gives no random numbers.
 #pragma once
 
 #include <optional>

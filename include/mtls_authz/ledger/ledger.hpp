@@ -59,7 +59,8 @@ struct ChildInfo {
 
 class Children {
 public:
-    // Called only by each child's watcher thread.
+    // Each child reports only itself: when it starts, after each change that it follows, in whichever thread, and each
+    // second if it has a watcher thread.
     void report(const ChildInfo& info) noexcept;
     void remove(std::int32_t pid) noexcept;
     std::vector<ChildInfo> alive() const;

@@ -8,8 +8,9 @@
 
 namespace mtls::httpd {
 
-// Reports partners and groups that gates name and the policy does not define. A partner in MTLSDeny is an
-// error: the rule denies everybody.
+// Reports partners and groups that gates name and the policy does not define. A partner of MTLSDeny is an error: the
+// gate denies everybody until there is one (missing_partner()). All others are warnings; MTLSDeny of a group that does
+// not exist denies nobody.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
 // Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.

@@ -8,7 +8,7 @@
 
 namespace mtls::httpd {
 
-// Hooks: check_config, post_config, test_config (DUMP_MTLS_POLICY).
+// Hooks: pre_config, check_config, post_config, test_config (DUMP_MTLS_POLICY).
 void register_start_hooks();
 
 }  // namespace mtls::httpd
