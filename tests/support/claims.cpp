@@ -45,15 +45,18 @@ std::string& findings() {
     return of_this_claim;
 }
 
-std::string outcome_of(const Claim& claim) {
+ClaimOutcome outcome_of(const Claim& claim) {
+    using enum ClaimOutcome::Kind;
     findings().clear();
     try {
         claim.body();
-        return findings();
+        return {findings().empty() ? kPassed : kFailed, findings()};
+    } catch (const Skipped& skipped) {
+        return {kSkipped, skipped.why};
     } catch (const std::exception& e) {
-        return e.what() + ("\n" + findings());
+        return {kFailed, e.what() + ("\n" + findings())};
     } catch (...) {
-        return "something that is no std::exception was thrown";
+        return {kFailed, "something that is no std::exception was thrown"};
     }
 }
 
@@ -62,11 +65,17 @@ namespace {
 void run_claim(void** state) {
     // cmocka may longjmp out of this frame: only plain values here.
     static char message[4096];
+    ClaimOutcome::Kind kind{};
     {
-        const std::string outcome = outcome_of(*static_cast<const Claim*>(*state));
-        message[outcome.copy(message, sizeof message - 1)] = '\0';
+        const ClaimOutcome outcome = outcome_of(*static_cast<const Claim*>(*state));
+        kind = outcome.kind;
+        message[outcome.why.copy(message, sizeof message - 1)] = '\0';
     }
-    if (message[0] != '\0') fail_msg("%s", message);
+    if (kind == ClaimOutcome::Kind::kFailed) fail_msg("%s", message);
+    if (kind == ClaimOutcome::Kind::kSkipped) {
+        print_message("%s\n", message);
+        skip();
+    }
 }
 
 }  // namespace

@@ -33,6 +33,12 @@ class Failure : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Ends the running claim, which the runner counts and names as skipped.
+struct Skipped {
+    std::string why;
+};
+[[noreturn]] inline void skip(const std::string& why) { throw Skipped{why}; }
+
 // Fails the running claim from code that must not throw.
 void add_finding(const std::string& text);
 
@@ -62,8 +68,13 @@ inline std::size_t times_in(const std::string& text, const std::string& part) {
 // The claims whose names contain one of `filters`, in their order; all without such a filter. A filter that starts with
 // '-' excludes the claims whose names contain the rest of it.
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters);
-// Runs a claim; returns "" or the failure.
-std::string outcome_of(const Claim& claim);
+struct ClaimOutcome {
+    // Also exit statuses; 1 is a sanitizer's, too.
+    enum class Kind { kPassed = 0, kFailed = 1, kSkipped = 77 };
+    Kind kind;
+    std::string why;  // of kFailed and kSkipped
+};
+ClaimOutcome outcome_of(const Claim& claim);
 
 // Runs the claims that match `filters` as one cmocka group. Returns the number of failures.
 int run_claims(const char* group, const std::vector<std::string>& filters);

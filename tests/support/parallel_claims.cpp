@@ -75,9 +75,9 @@ private:
             dup2(fileno(output.get()), STDERR_FILENO);
             alarm(kMostSeconds);
             own_mounts();
-            const std::string failure = outcome_of(claim);
-            std::printf("%s%s", failure.c_str(), failure.empty() ? "" : "\n");
-            std::exit(failure.empty() ? 0 : 1);
+            const ClaimOutcome outcome = outcome_of(claim);
+            std::printf("%s%s", outcome.why.c_str(), outcome.why.empty() ? "" : "\n");
+            std::exit(static_cast<int>(outcome.kind));
         }
         running_.emplace(pid, Running{&claim, std::move(output)});
     }
@@ -100,15 +100,27 @@ private:
                 "ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")\n";
         std::fwrite(output.data(), 1, output.size(), stdout);
         const auto milliseconds = [](const timeval& time) { return time.tv_sec * 1000 + time.tv_usec / 1000; };
-        std::printf("[  %s ] %s (%ld ms of a processor)\n", status == 0 ? "     OK" : "FAILED ", ended.claim->name,
-                    milliseconds(used.ru_utime) + milliseconds(used.ru_stime));
+        const bool is_skipped =
+            WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ClaimOutcome::Kind::kSkipped);
+        std::printf("[  %s ] %s (%ld ms of a processor)\n",
+                    status == 0  ? "     OK"
+                    : is_skipped ? "SKIPPED"
+                                 : "FAILED ",
+                    ended.claim->name, milliseconds(used.ru_utime) + milliseconds(used.ru_stime));
         std::fflush(stdout);
-        if (status != 0) failed_.push_back({ended.claim, std::move(output)});
+        if (is_skipped) {
+            skipped_.push_back(ended.claim);
+        } else if (status != 0) {
+            failed_.push_back({ended.claim, std::move(output)});
+        }
         running_.erase(found);
     }
 
     int print_summary() const {
-        std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_, count_ - failed_.size());
+        std::printf("[==========] %zu test(s) run.\n[  PASSED  ] %zu test(s).\n", count_,
+                    count_ - failed_.size() - skipped_.size());
+        if (!skipped_.empty()) std::printf("[  SKIPPED ] %zu test(s), listed below:\n", skipped_.size());
+        for (const Claim* const claim : skipped_) std::printf("[  SKIPPED ] %s\n", claim->name);
         if (failed_.empty()) return 0;
         std::printf("[  FAILED  ] %zu test(s), listed below:\n", failed_.size());
         // Repeat the end of each failure's output, so that the end of a long log suffices.
@@ -129,6 +141,7 @@ private:
     std::map<pid_t, Running> running_;
     bool is_alone_ = false;  // a Turn::kAlone claim is running
     std::vector<Failure> failed_;
+    std::vector<const Claim*> skipped_;
 };
 
 }  // namespace

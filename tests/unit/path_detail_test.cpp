@@ -285,8 +285,3 @@ CLAIM(an_issuer_that_is_only_a_name_is_warned_of) {
         CHECK(!warns("MTLSIdentity CN:api " + name + "\nMTLSTrustAnchor mod_ssl"));
     }
 }
-
-CLAIM(a_list_that_cannot_be_used_is_not_said_to_be_past_its_end) {
-    CHECK_CONTAINS(std::string(advice_for(Reason::kRevocationStale, "")),
-                   "is past its nextUpdate or cannot be used (detail= says which)");
-}
