@@ -149,7 +149,7 @@ public:
         selector_.oid_ = oid_;
         selector_.operand_ = operand_;
         selector_.exact_ = exact_;
-        return ParsedSelector{selector_.record(), std::move(warnings_), reversed_};
+        return ParsedSelector{selector_.record(), std::move(warnings_)};
     }
 
 private:
@@ -248,7 +248,6 @@ private:
         auto pattern = NamePattern::parse(value);
         if (!pattern) return pattern.error();
         if (const auto turned = pattern.value().reversed_suggestion()) {
-            reversed_ = true;
             warnings_.push_back(
                 "the name in " + in_quotes(text_) +
                 " reads as if it was in reverse; in RFC 4514 text the most specific part comes first: \"" + type_ +
@@ -509,7 +508,6 @@ private:
     std::string_view whole_;  // without '!'
     bool has_value_ = false;
     std::vector<std::string> warnings_;
-    bool reversed_ = false;
 };
 
 bool is_selector_type(std::string_view type) { return SelectorParser().knows_type(type); }

@@ -11,8 +11,8 @@ void put_time(JsonWriter& json, std::string_view name, std::int64_t seconds) {
     json.member_or_null(name, seconds == 0 ? std::string() : format_time(seconds));
 }
 
-void put_counts(JsonWriter& json, std::string_view name, const StatusReport::Counts& counts) {
-    json.key(name).begin_object();
+void put_counts(JsonWriter& json, const StatusReport::Counts& counts) {
+    json.key("decisions").begin_object();
     for (std::size_t i = 0; i < kOutcomes.size(); ++i) json.member(kOutcomes[i], counts[i]);
     json.end_object();
 }
@@ -46,7 +46,7 @@ void put_decisions(JsonWriter& json, const StatusReport& report) {
     json.key("decisions").begin_array();
     for (const auto& status : report.reasons) {
         json.begin_object().member("reason", word_of(status.reason));
-        put_counts(json, "decisions", status.counts);
+        put_counts(json, status.counts);
         json.key("newest").begin_array();
         for (const Example& example : status.examples) put_example(json, example);
         json.end_array().end_object();
@@ -79,7 +79,7 @@ void put_partner(JsonWriter& json, const StatusReport::PartnerStatus& partner) {
         if (partner.is(static_cast<StatusReport::State>(i))) json.value(kPartnerStates[i]);
     }
     json.end_array();
-    put_counts(json, "decisions", partner.counts);
+    put_counts(json, partner.counts);
     if (!partner.contact.empty()) json.member("contact", partner.contact);
     if (partner.last) {
         json.member("last_seen", format_time(partner.last->seen));
@@ -219,7 +219,7 @@ std::string status_json(const StatusReport& report) {
     json.key("partners").begin_array();
     for (const auto& partner : report.counted_partners()) put_partner(json, partner);
     json.end_array().key("other_partners").begin_object();
-    put_counts(json, "decisions", report.other_partners);
+    put_counts(json, report.other_partners);
     json.end_object();
     put_dates(json, report);
     put_handshakes(json, report);

@@ -26,7 +26,6 @@ public:
     // Sets the patterns to poll. Drops the lists of files that no pattern names any more. Returns whether crls()
     // changed.
     bool watch(const std::vector<WatchedFiles>& patterns, const CasByName& cas);
-    bool empty() const { return patterns_.empty(); }
 
     // Polls once, like RevocationFiles::look(). Verifies new lists with the CAs of `cas`; warns of find_gap().
     bool look(const CasByName& cas, const CasByName& anchors, std::vector<Diagnostic>& findings);

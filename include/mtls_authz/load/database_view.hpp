@@ -84,14 +84,12 @@ private:
 // Thread-safe.
 class DatabaseView {
 public:
-    // A query was sent to the database. If put(), confirm() or fail() does not follow within kPatience, look() returns
-    // a fault.
+    // A query was sent to the database. If neither put() nor fail() follows within kPatience, look() returns a fault.
     void begin();
     static constexpr std::int64_t kPatience = 15;  // seconds
 
     // The answer. Rows with a fault: their revision is lower than the floor, or some rows were left out.
     void put(std::shared_ptr<const DatabaseRows> rows, std::string fault = {});
-    void confirm() { put(look_raw().rows); }
     void fail(std::string fault) { put(look_raw().rows, std::move(fault)); }
     // Back to the initial state; for the parent, after start.
     void forget();

@@ -28,7 +28,6 @@ public:
     // Sets the database whose rows the pattern kAllRows matches; it must outlive this object.
     void set_database(const DatabaseView& database) { database_ = &database; }
     void watch(WatchedFiles files) { patterns_.push_back({std::move(files)}); }
-    bool empty() const { return patterns_.empty(); }
 
     // Polls all files once. Appends new faults to `findings`, once per content. Returns whether refusals() changed. Not
     // thread-safe. If it throws (std::bad_alloc), refusals() is unchanged, and the next poll tries again.

@@ -160,7 +160,6 @@ private:
 struct ParsedSelector {
     std::string record;
     std::vector<std::string> warnings = {};
-    bool reversed_name = false;  // a DN that was probably written in reverse
 
     // Valid as long as this object.
     Selector selector() const& {

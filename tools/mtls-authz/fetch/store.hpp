@@ -51,7 +51,6 @@ public:
     Result<std::string> read(const std::string& name) const;
     // Writes a temporary file, syncs and renames it. Returns the error, or "".
     std::string write(const std::string& name, const std::string& content) const;
-    bool is_dry() const { return dry_; }
 
     std::map<std::string, FileNote> files;      // by name
     std::map<std::string, AnswerNote> answers;  // by certificate, see SeenLeaf::id()
