@@ -4,7 +4,6 @@
 
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/keeper/keeper_board.hpp"
 
 namespace mtls {
 

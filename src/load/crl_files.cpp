@@ -6,7 +6,7 @@
 
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/distinguished_name.hpp"
 #include "mtls_authz/load/watched_paths.hpp"
 #include "mtls_authz/policy/lateness.hpp"
 #include "mtls_authz/trust/crl_signers.hpp"

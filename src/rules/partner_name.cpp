@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "mtls_authz/base/digest.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls {

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "mtls_authz/base/text.hpp"
-#include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
 #include "mtls_authz/certificate/der.hpp"
+#include "mtls_authz/certificate/distinguished_name.hpp"
 #include "mtls_authz/trust/crl.hpp"
 
 namespace mtls {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "mtls_authz/certificate/certificate_facts.hpp"
+#include "mtls_authz/certificate/distinguished_name.hpp"
 #include "mtls_authz/trust/crl.hpp"
 
 namespace mtls {

@@ -2,7 +2,6 @@
 // and std::runtime_error if an image cannot be made or used, or OpenSSL gives no random numbers.
 #pragma once
 
-#include <optional>
 #include <algorithm>
 #include <string>
 #include <string_view>

@@ -14,7 +14,6 @@
 #include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/file.hpp"
 #include "mtls_authz/certificate/front_header.hpp"
-#include "mtls_authz/policy/reason.hpp"
 #include "mtls_authz/policy/refusals.hpp"
 #include "mtls_authz/rules/conditions.hpp"
 #include "mtls_authz/rules/granted_paths.hpp"

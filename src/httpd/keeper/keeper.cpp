@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -12,7 +11,6 @@
 #include <ctime>
 #include <map>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "httpd/config/config.hpp"

@@ -1,9 +1,7 @@
 #include "httpd/request/handler_guard.hpp"
 
 #include "httpd/config/config.hpp"
-#include "httpd/config/log.hpp"
-#include "httpd/request/providers.hpp"
-#include "httpd/request/request.hpp"
+#include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "httpd/config/sections.hpp"
-#include "httpd/decide/readings.hpp"
 #include "httpd/request/branches.hpp"
 #include "httpd/request/caching.hpp"
 #include "httpd/request/overriding.hpp"

@@ -22,7 +22,6 @@
 #include "httpd/start/status_checks.hpp"
 #include "httpd/tell/audit.hpp"
 #include "httpd/tls/connection.hpp"
-#include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
 extern "C" {

@@ -2,8 +2,6 @@
 // server.
 #pragma once
 
-#include <vector>
-
 #include "httpd/config/config.hpp"
 
 namespace mtls::httpd {
