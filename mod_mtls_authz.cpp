@@ -21,7 +21,7 @@ using namespace mtls::httpd;
 
 namespace {
 
-constexpr int kPolicy = RSRC_CONF;              // the global server only; never .htaccess
+constexpr int kPolicy = RSRC_CONF;              // the global server only, as the handlers check; never .htaccess
 constexpr int kServer = RSRC_CONF;              // the server or a virtual host
 constexpr int kGate = RSRC_CONF | ACCESS_CONF;  // any section; never .htaccess
 

@@ -191,9 +191,9 @@ void decide(const Gate& gate, const Ask& ask, Decision& out) {
         out.reason = reason;
         out.detail = detail;
     };
-    if (ask.place != nullptr) return refuse(ask.place->reason, ask.place->detail);             // 1
-    if (ask.missing != Reason::kGranted) return refuse(ask.missing, ask.missing_detail);       // 2, 3
-    if (ask.who->reason != Reason::kGranted) return refuse(ask.who->reason, ask.who->detail);  // 4 to 9
+    if (ask.objection != nullptr) return refuse(ask.objection->reason, ask.objection->detail);  // 1
+    if (ask.missing != Reason::kGranted) return refuse(ask.missing, ask.missing_detail);        // 2, 3
+    if (ask.who->reason != Reason::kGranted) return refuse(ask.who->reason, ask.who->detail);   // 4 to 9
     out.reason = Reason::kGranted;
     if (!ask.who->partner->networks.empty() && !ask.is_from_anywhere) check_network(ask, out);  // 9
     if (out.granted()) check_gate(gate, ask, out);                                              // 10

@@ -123,7 +123,7 @@ mtls::Reason decide_as_module(mtls::KnownCertificate& known, const mtls::Snapsho
     const std::string address = mtls::address_from_text(from);
     const mtls::Objection bad{mtls::Reason::kBadPath, {}};
     return mtls::decide({&kRules},
-                        {.place = is_bad ? &bad : nullptr, .who = &who, .address = address, .line = {method, path}})
+                        {.objection = is_bad ? &bad : nullptr, .who = &who, .address = address, .line = {method, path}})
         .reason;
 }
 

@@ -30,7 +30,7 @@ struct Request {
 
     std::string decide(bool is_place_bad = false, Reason missing = Reason::kGranted, const char* method = "GET") const {
         const DenyChain outer{&outer_deny, nullptr}, inner{&deny, &outer};
-        Ask ask = {.place = is_place_bad ? &place : nullptr,
+        Ask ask = {.objection = is_place_bad ? &place : nullptr,
                    .missing = missing,
                    .who = missing == Reason::kGranted ? &who : nullptr,
                    .policy = policy.get(),

@@ -28,7 +28,7 @@ struct Objection {
 
 // The input for one request. Borrows everything.
 struct Ask {
-    const Objection* place = nullptr;  // step 1; null: no fault
+    const Objection* objection = nullptr;  // step 1; null: no fault
     // Steps 2 and 3: kNoTls, kFrontNotTrusted, kNoCertificate; or kPolicyUnavailable.
     Reason missing = Reason::kGranted;
     std::string_view missing_detail = {};

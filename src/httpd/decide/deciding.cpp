@@ -53,7 +53,7 @@ namespace {
 [[gnu::noinline]] void decide_with_readings(request_rec* r, const Gate& gate, Ask ask, RequestDecision& out) {
     const PathReadings path = read_path(r);
     const auto objection = objection_to(r, path);
-    ask.place = objection ? &*objection : nullptr;
+    ask.objection = objection ? &*objection : nullptr;
     ask.readings = path.others;
     mtls::decide(gate, ask, out);
 }

@@ -49,7 +49,7 @@ bool is_within(const cmd_parms* cmd, std::string_view section) {
 }
 
 // Reads the tree, since mod_authz_core marks everything inside <RequireAll> and the like as limited.
-const char* context_fault(cmd_parms* cmd) {
+const char* require_context_fault(cmd_parms* cmd) {
     if (is_within(cmd, "<Limit") || is_within(cmd, "<LimitExcept")) {
         return "cannot occur within <Limit> or <LimitExcept>; use MTLSAllow ... methods=";
     }
@@ -222,7 +222,7 @@ void note_provider(cmd_parms* cmd, bool asks_for_grants) {
 template <Kind kKind>
 const char* parse_requirement(cmd_parms* cmd, const char* line, const void** parsed) noexcept {
     return guarded(cmd->server, "mtls_authz: the Require line could not be read", [&]() -> const char* {
-        if (const char* fault = context_fault(cmd)) {
+        if (const char* fault = require_context_fault(cmd)) {
             return apr_pstrcat(cmd->pool, "Require mtls-*: ", fault, nullptr);
         }
         auto requirement = make_requirement(cmd, word_of(kKind), line);
