@@ -91,12 +91,7 @@ Bytes load(const char* at) {
     return !any(odd | odd_bytes(load(last), load(last - 1)));
 }
 
-bool has_control_byte(std::string_view path) {
-    for (const char c : path) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;
-    }
-    return false;
-}
+bool has_control_byte(std::string_view path) { return std::any_of(path.begin(), path.end(), is_ascii_control); }
 
 // Never inlined: nearly all paths are plain and must not pay for this stack frame.
 [[gnu::noinline]] PathFault find_fault_by_decoding(std::string_view path) {
@@ -125,19 +120,10 @@ void for_each_segment(std::string_view path, Visit visit) {
     }
 }
 
-std::string joined(const std::vector<std::string_view>& segments) {
-    std::string out;
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-        if (i > 0) out += '/';
-        out += segments[i];
-    }
-    return out;
-}
-
 std::string cut_at_semicolons(std::string_view path) {
     std::vector<std::string_view> out;
     for_each_segment(path, [&out](std::string_view segment) { out.push_back(segment.substr(0, segment.find(';'))); });
-    return joined(out);
+    return joined(out, "/");
 }
 
 std::string slashes_for_backslashes(std::string_view path) {
@@ -165,7 +151,7 @@ std::string remove_dot_segments(std::string_view path) {
         if (segment == ".." && out.size() > 1) out.pop_back();
     });
     if (ends_in_dots) out.emplace_back();
-    return joined(out);
+    return joined(out, "/");
 }
 
 // RFC 3986 4.2: `//HOST/PATH` is a network-path reference, and parsers of URLs take PATH. Some skip further slashes.

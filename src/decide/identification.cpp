@@ -181,9 +181,7 @@ void describe_partner(const Policy& policy, const CertificateFacts& facts, Ident
         if (attribute.field) value = attribute.field->value(facts, out.path);
         if (value) out.variables.emplace_back(kAttributeVariable + std::string(attribute.name), std::move(*value));
     }
-    for (const std::string& group : out.groups) {
-        out.description.groups += (out.description.groups.empty() ? "" : ",") + group;
-    }
+    out.description.groups = joined(out.groups, ",");
     out.description.identity = out.identity->text();
     out.description.sha256 = hex(bytes_of(facts.sha256));
     out.description.thumbprint = base64url(facts.sha256);

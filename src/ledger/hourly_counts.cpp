@@ -2,18 +2,18 @@
 
 #include <algorithm>
 
+#include "mtls_authz/base/calendar.hpp"
+
 namespace mtls {
 
 namespace {
-
-constexpr std::int64_t kHourSeconds = 3600;
 
 std::size_t column_of(std::int64_t hour, std::size_t columns) { return static_cast<std::size_t>(hour) % columns; }
 
 }  // namespace
 
 void HourlyCounts::note(const DecisionCounters& counters, std::size_t taken, std::int64_t now) noexcept {
-    const std::int64_t hour = now / kHourSeconds;
+    const std::int64_t hour = now / kHour;
     const std::size_t column = column_of(hour, kColumns);
     const auto put = [column](Row& row, std::uint64_t allowed, std::uint64_t denied) {
         row[column].allowed.store(allowed, std::memory_order_relaxed);
@@ -37,7 +37,7 @@ void HourlyCounts::note(const DecisionCounters& counters, std::size_t taken, std
 // first hour.
 HourlyCounts::Day HourlyCounts::day_of(const Row& row, std::int64_t now) const noexcept {
     constexpr auto kShown = static_cast<std::int64_t>(kHours);
-    const std::int64_t last = now / kHourSeconds;
+    const std::int64_t last = now / kHour;
     const std::int64_t first = first_.load(std::memory_order_relaxed);
     Day out{};
     Hour before;

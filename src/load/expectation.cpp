@@ -21,14 +21,12 @@ constexpr std::string_view kSyntax =
     "is-not-granted METHOD PATH [from ADDRESS]";
 
 Result<Reason> parse_refusal(std::string_view word) {
-    std::string expected;
     std::vector<std::string_view> known;
     for (const Reason reason : kRefusals) {
         if (word_of(reason) == word) return reason;
         known.push_back(word_of(reason));
-        expected += (expected.empty() ? "" : ", ") + std::string(word_of(reason));
     }
-    return Error{in_quotes(word) + did_you_mean(word, known) + ": expected one of " + expected +
+    return Error{in_quotes(word) + did_you_mean(word, known) + ": expected one of " + joined(known, ", ") +
                  "; dates, revocation and suspension are left out, so that time and emergencies break no policy"};
 }
 

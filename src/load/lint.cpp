@@ -17,8 +17,7 @@ namespace {
 
 class Linter {
 public:
-    Linter(const Policy& policy, std::int64_t now, int days)
-        : policy_(policy), now_(now), soon_(now + std::int64_t{86400} * days) {}
+    Linter(const Policy& policy, std::int64_t now, int days) : policy_(policy), now_(now), soon_(now + kDay * days) {}
 
     std::vector<Diagnostic> run() {
         std::set<const AnchorSet*> seen;

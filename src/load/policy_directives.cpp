@@ -239,8 +239,7 @@ void PolicyBuilder::attribute(const Directive& d, WrittenPartner& partner) {
         attribute.value = field.value().text();
         attribute.is_field = true;
     } else {
-        const bool clean = std::none_of(words[1].begin(), words[1].end(),
-                                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+        const bool clean = std::none_of(words[1].begin(), words[1].end(), is_ascii_control);
         if (!clean) return error(d.where, d.name + ": the value holds control characters");
         attribute.value = words[1];
     }
@@ -254,8 +253,7 @@ void PolicyBuilder::contact(const Directive& d, WrittenPartner& partner) {
     if (const std::string place = earlier_place(d, true); !place.empty())
         return error(d.where, d.name + ": already given at " + place + "; name all on one line");
     if (text.empty()) return error(d.where, d.name + ": expected TEXT, like pki@acme.example");
-    const bool is_clean = std::none_of(text.begin(), text.end(),
-                                       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    const bool is_clean = std::none_of(text.begin(), text.end(), is_ascii_control);
     if (!is_clean || !decode_utf8(text)) return error(d.where, d.name + ": expected UTF-8 without control characters");
     if (text.size() > kLongest) return error(d.where, d.name + ": longer than " + std::to_string(kLongest) + " bytes");
     partner.contact = text;
@@ -302,7 +300,6 @@ void PolicyBuilder::crl_presence(const Directive& d, WrittenPartner* partner) {
 
 void PolicyBuilder::crl_stale(const Directive& d, WrittenPartner* partner) {
     CrlRules& rules = partner != nullptr ? partner->crl_rules : written_.crl_rules;
-    constexpr std::int64_t kHour = 3600;
     constexpr int kMostHours = 24 * 366;
     std::optional<std::int64_t> seconds;
     const std::string word = only_word(d);

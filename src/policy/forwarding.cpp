@@ -58,11 +58,8 @@ constexpr std::string_view kMeaningful[] = {"accept",
 std::string client_cert_value(std::string_view base64_der) { return ":" + std::string(base64_der) + ":"; }
 
 std::string client_cert_chain_value(const std::vector<X509Ptr>& chain) {
-    std::string out;
-    for (const X509Ptr& certificate : chain) {
-        out += (out.empty() ? "" : ", ") + client_cert_value(base64(encode(i2d_X509, *certificate)));
-    }
-    return out;
+    return joined(chain, ", ",
+                  [](const X509Ptr& certificate) { return client_cert_value(base64(encode(i2d_X509, *certificate))); });
 }
 
 std::string pem_value(std::string_view text) {

@@ -28,8 +28,6 @@ std::int64_t LateRule::late_from(std::int64_t not_before, std::int64_t not_after
 }
 
 std::string distance_text(std::int64_t now, std::int64_t end) {
-    constexpr std::int64_t kHour = 3600;
-    constexpr std::int64_t kDay = 24 * kHour;
     const std::int64_t distance = end < now ? now - end : end - now;
     const std::int64_t days = distance / kDay, hours = distance / kHour;
     const auto counted = [](std::int64_t n, const char* unit) {

@@ -36,7 +36,6 @@ std::vector<std::string> texts_of(const CrlRules& rules) {
     if (rules.required) out.push_back(std::string("MTLSCRL ") + (*rules.required ? "required" : "if-present"));
     if (rules.short_life) out.push_back("MTLSShortLived " + std::to_string(*rules.short_life));
     if (!rules.stale_after) return out;
-    constexpr std::int64_t kHour = 3600;
     const std::string value = *rules.stale_after == 0           ? "deny"
                               : *rules.stale_after == INT64_MAX ? "allow"
                                                                 : "grace=" + std::to_string(*rules.stale_after / kHour);

@@ -43,7 +43,7 @@ std::optional<std::string> fault_of(std::string_view segment) {
         if (c == ';') return "';' begins a path parameter, which a grant cannot name";
         if (c == '?') return "'?' begins the query, which is no part of a path";
         if (c == '\\') return "'\\' is no separator";
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "holds a control character";
+        if (is_ascii_control(c)) return "holds a control character";
     }
     return std::nullopt;
 }
@@ -52,7 +52,7 @@ std::optional<std::string> fault_of(std::string_view segment) {
 bool is_plain_segment(std::string_view value) {
     return !value.empty() && value != "." && value != ".." && std::none_of(value.begin(), value.end(), [](char c) {
         constexpr std::string_view kSpecial = "/\\%;?";
-        return kSpecial.find(c) != std::string_view::npos || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        return kSpecial.find(c) != std::string_view::npos || is_ascii_control(c);
     });
 }
 

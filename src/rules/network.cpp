@@ -84,10 +84,6 @@ std::string Network::text() const {
     return ip_text(base()) + (prefix_ == bits_of(base()) ? "" : "/" + std::to_string(prefix_));
 }
 
-std::string texts_of(std::span<const Network> networks) {
-    std::string out;
-    for (const Network& network : networks) out += (out.empty() ? "" : " ") + network.text();
-    return out;
-}
+std::string texts_of(std::span<const Network> networks) { return joined(networks, " ", &Network::text); }
 
 }  // namespace mtls

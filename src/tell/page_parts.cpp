@@ -13,8 +13,6 @@ namespace mtls::page {
 namespace {
 
 constexpr std::int64_t kMinute = 60;
-constexpr std::int64_t kHour = 3600;
-constexpr std::int64_t kDay = 86400;
 
 }  // namespace
 

@@ -34,9 +34,8 @@ bool is_urgent(const Troubles& troubles) {
 
 // Notes if counting started less than a day ago.
 std::string hours_text(const StatusReport& report) {
-    constexpr std::int64_t kOneDay = 86400;
-    return report.since > report.now - kOneDay ? "by hour, since start " + clock(report.now, report.since)
-                                               : "last 24 hours, by hour";
+    return report.since > report.now - kDay ? "by hour, since start " + clock(report.now, report.since)
+                                            : "last 24 hours, by hour";
 }
 
 std::string state(const StatusReport& report) {
@@ -177,7 +176,7 @@ std::string issuers(const StatusReport& report) {
         table.add({words(anchor.name), anchor.partner == "*" ? "the default" : words(anchor.partner) + contact,
                    time_left(report.now, anchor.at, anchor.is_late)});
     }
-    constexpr std::int64_t kSoon = std::int64_t{6} * 3600;
+    constexpr std::int64_t kSoon = 6 * kHour;
     for (const auto& crl : report.crls) {
         late += crl.is_late ? 1 : 0;
         table.add({words(crl.name), "CRL",

@@ -45,7 +45,6 @@ StatusReport::PartnerStatus status_of(const Sightings::Seen& seen, const StatusS
 
 // For each partner, its newest refused handshake within a day.
 std::map<std::string, std::int64_t> refused_by_partner(const StatusReport& report) {
-    constexpr std::int64_t kDay = 86400;
     std::map<std::string, std::int64_t> out;
     for (const RefusedHandshake& refused : report.refused_handshakes) {
         if (refused.time <= report.now - kDay) continue;

@@ -221,7 +221,6 @@ private:
     }
 
     bool is_open(std::int64_t time, const std::string& sha256) const {
-        constexpr std::int64_t kDay = 86400;
         const auto seen = seen_.find(sha256);
         return time > now_ - kDay && (seen == seen_.end() || seen->second < time);
     }

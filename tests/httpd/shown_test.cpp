@@ -96,12 +96,6 @@ Identity acme_unit(const std::string& unit, const std::string& cn, const Identit
     return issue(spec, &ca);
 }
 
-std::string base64url(std::string_view bytes) {
-    std::string out = mtls::base64(bytes);
-    for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
-    return out.substr(0, out.find('='));
-}
-
 constexpr const char* kTokenKey = "0123456789abcdef0123456789abcdef";
 
 // A JWT that is bound to a certificate as RFC 8705 has it; to none where it is null.
@@ -111,16 +105,16 @@ std::string token_for(const Identity* bound) {
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned int size = 0;
         X509_digest(bound->cert.get(), EVP_sha256(), digest, &size);
-        cnf = ",\"cnf\":{\"x5t#S256\":\"" + base64url({reinterpret_cast<char*>(digest), size}) + "\"}";
+        cnf = ",\"cnf\":{\"x5t#S256\":\"" + mtls::base64url({reinterpret_cast<char*>(digest), size}) + "\"}";
     }
     const std::string now = std::to_string(std::time(nullptr)), later = std::to_string(std::time(nullptr) + 600);
-    const std::string text = base64url("{\"alg\":\"HS256\",\"kid\":\"k\"}") + "." +
-                             base64url("{\"sub\":\"api\",\"iss\":\"https://as.example.org\",\"iat\":" + now +
-                                       ",\"exp\":" + later + cnf + "}");
+    const std::string text = mtls::base64url("{\"alg\":\"HS256\",\"kid\":\"k\"}") + "." +
+                             mtls::base64url("{\"sub\":\"api\",\"iss\":\"https://as.example.org\",\"iat\":" + now +
+                                             ",\"exp\":" + later + cnf + "}");
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
     HMAC(EVP_sha256(), kTokenKey, 32, reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac, &size);
-    return text + "." + base64url({reinterpret_cast<char*>(mac), size});
+    return text + "." + mtls::base64url({reinterpret_cast<char*>(mac), size});
 }
 
 }  // namespace

@@ -26,8 +26,6 @@ namespace {
 using Made = test::Identity;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kDay = 86400;
-
 Ledger& new_ledger() { return *Ledger::create(); }
 
 // A policy published as it is to requests, with CRLs.

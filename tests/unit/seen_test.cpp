@@ -17,8 +17,6 @@ using namespace test;
 
 namespace {
 
-constexpr std::int64_t kHour = 3600;
-
 Sighting sighting(const std::string& sha256, std::int64_t seen) {
     Sighting out;
     out.seen = seen;

@@ -11,7 +11,6 @@ namespace {
 using namespace std::string_literals;
 using Made = test::Identity;
 
-constexpr std::int64_t kDay = 86400;
 const char* const kNoRevAvail = "2.5.29.56";
 
 // A leaf that lives so many seconds, and has the extension.

@@ -13,8 +13,6 @@ using namespace test;
 
 namespace {
 
-constexpr std::int64_t kDay = 86400;
-
 // A ledger, and a policy published as it is to requests.
 class Server {
 public:

@@ -18,12 +18,6 @@ void line(const char* what, const std::string& value) {
         std::cout << "  " << what << std::string(12 - std::string_view(what).size(), ' ') << value << '\n';
 }
 
-std::string joined(const std::vector<std::string>& values) {
-    std::string out;
-    for (const std::string& value : values) out += (out.empty() ? "" : ", ") + value;
-    return out;
-}
-
 // The summary for people; JSON has all fields.
 void print_facts(const std::string& file, const CertificateFacts& facts) {
     constexpr std::size_t kMostNames = 4000;
@@ -35,8 +29,8 @@ void print_facts(const std::string& file, const CertificateFacts& facts) {
     line("serial", facts.serial);
     line("sha256", hex(bytes_of(facts.sha256)));
     line("key", hex(bytes_of(facts.spki_sha256)));
-    line("EKU", joined(facts.eku));
-    line("policies", joined(facts.policies));
+    line("EKU", joined(facts.eku, ", "));
+    line("policies", joined(facts.policies, ", "));
     line("revocation", facts.no_rev_avail ? "none is published (noRevAvail)" : "");
     line("is a CA", facts.is_ca ? "yes" : "no");
     if (!facts.malformed.empty()) line("malformed", coloured(shown(facts.malformed), Colour::kBad));

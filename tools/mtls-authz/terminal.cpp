@@ -108,9 +108,7 @@ void print_findings(std::ostream& out, const std::vector<Diagnostic>& findings) 
 }
 
 int complain(const std::string& text) {
-    std::string lines;
-    for (const std::string_view line : split(text, '\n')) lines += (lines.empty() ? "" : "\n") + shown(line);
-    std::cerr << "mtls-authz: " << lines << '\n';
+    std::cerr << "mtls-authz: " << joined(split(text, '\n'), "\n", shown) << '\n';
     return kNotDone;
 }
 

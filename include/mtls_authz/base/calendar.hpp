@@ -11,6 +11,9 @@
 
 namespace mtls {
 
+constexpr std::int64_t kHour = 3600;  // in seconds
+constexpr std::int64_t kDay = 24 * kHour;
+
 enum class DateEdge { kFrom, kUntil };
 
 // Seconds since the epoch, compared inclusively. A bare date means its first second (kFrom) or its last second

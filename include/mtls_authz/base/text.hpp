@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mtls_authz/base/result.hpp"
@@ -16,6 +18,7 @@ constexpr bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 constexpr bool is_alnum(char c) { return is_digit(c) || is_alpha(c); }
+constexpr bool is_ascii_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 // Whether `letter` may be the first letter or digit, in lower case, of a text whose first byte is `first`.
 constexpr bool may_begin(char first, char letter) { return !is_alnum(first) || to_lower(first) == letter; }
@@ -29,6 +32,18 @@ std::string_view trim(std::string_view text);
 
 // Splits at every `separator` and keeps empty parts: "a,,b" has three.
 std::vector<std::string_view> split(std::string_view text, char separator);
+
+// The parts with `separator` between them, each as `text` gives it.
+template <class Parts, class Text = std::identity>
+std::string joined(const Parts& parts, std::string_view separator, Text text = {}) {
+    std::string out;
+    bool is_first = true;
+    for (const auto& part : parts) {
+        if (!std::exchange(is_first, false)) out += separator;
+        out += std::invoke(text, part);
+    }
+    return out;
+}
 
 // Lower-case hexadecimal, two digits per byte.
 std::string hex(std::span<const std::uint8_t> bytes);

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/result.hpp"
 
 namespace mtls {
@@ -28,7 +29,6 @@ struct LateRule {
     bool is_late(std::int64_t end, std::int64_t now) const { return now >= end - days * kDay; }
 
 private:
-    static constexpr std::int64_t kDay = 86400;
     static constexpr int kWhole = 100;  // value of `percent` if only `days` counts
 };
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mtls_authz/base/calendar.hpp"
 #include "mtls_authz/base/openssl_types.hpp"
 #include "mtls_authz/base/result.hpp"
 #include "mtls_authz/trust/crl_record.hpp"
@@ -40,7 +41,6 @@ struct CrlRules {
     }
     // Whether a leaf needs no CRL even under `required`.
     bool exempts(bool no_rev_avail, std::int64_t not_before, std::int64_t not_after) const {
-        constexpr std::int64_t kDay = 86400;
         return no_rev_avail && not_after - not_before <= short_life.value_or(kDefaultShortLife) * kDay;
     }
 };

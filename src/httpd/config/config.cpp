@@ -56,7 +56,7 @@ std::string short_place(const Where& where) {
 namespace {
 
 // A section that replaces the requirements joined before is not detected: kMixed may be reported too often.
-AuthMerging joined(AuthMerging base, AuthMerging add) {
+AuthMerging combined(AuthMerging base, AuthMerging add) {
     if (add == AuthMerging::kNone) return base;
     const bool is_mixed = base == AuthMerging::kMixed || (base == AuthMerging::kAnd && add == AuthMerging::kOr);
     return is_mixed ? AuthMerging::kMixed : add;
@@ -98,7 +98,7 @@ void* merge_dir_config(apr_pool_t* pool, void* base_config, void* add_config) no
     out.fronts = fronts != nullptr ? fronts : base_fronts;
     out.has_provider = provider || base_provider;
     out.requires_grant = grant || base_grant;
-    out.auth_merging = joined(base_merging, merging);
+    out.auth_merging = combined(base_merging, merging);
     out.section = section != nullptr ? section : base_section;
     out.authorizer = authorizer != nullptr ? authorizer : base_authorizer;
     return &out;

@@ -166,11 +166,7 @@ void take_handed(request_rec* r, Caller& caller, const Partner& front, std::span
 
 }  // namespace
 
-std::string AcceptedFronts::text() const {
-    std::string out;
-    for (const std::string& name : names) out += (out.empty() ? "" : " ") + name;
-    return out.empty() ? "none" : out;
-}
+std::string AcceptedFronts::text() const { return names.empty() ? "none" : joined(names, " "); }
 
 void note_front_fields(request_rec* r) {
     if (r->prev != nullptr) {

@@ -20,7 +20,6 @@ namespace {
 class HourlyBudget {
 public:
     bool take(std::int64_t now) {
-        constexpr std::int64_t kHour = 3600;
         constexpr int kMost = 20;
         if (now - began_ >= kHour || now < began_) {
             began_ = now;

@@ -63,9 +63,7 @@ void print(const Explanation& explanation, const std::string& doubt, const std::
     for (const std::string& step : explanation.steps) std::cout << "  " << step << '\n';
     for (const std::string& hint : explanation.hints) std::cout << "  - " << hint << '\n';
     if (!granted && doubt.empty()) std::cout << advice_for(explanation.reason, explanation.detail) << '\n';
-    std::cout << "not asked: ";
-    for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
-    std::cout << '\n';
+    std::cout << "not asked: " << joined(left, ", ") << '\n';
 }
 
 }  // namespace

@@ -79,10 +79,8 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const MappedHo
     if (options.path.empty()) out.emplace_back("gates (--path)");
     if (auto other = other_spelling_of(options.path); !other.empty()) out.push_back(std::move(other));
     if (options.method == "COPY" || options.method == "MOVE") out.emplace_back("the Destination of " + options.method);
-    std::string remaps;
-    for (const std::string& what : host.remaps) remaps += (remaps.empty() ? "" : ", ") + what;
-    if (!options.path.empty() && !remaps.empty())
-        out.push_back("what other path or file becomes of it (" + remaps + ")");
+    if (!options.path.empty() && !host.remaps.empty())
+        out.push_back("what other path or file becomes of it (" + joined(host.remaps, ", ") + ")");
     if (options.path.ends_with('/')) out.emplace_back("its index (DirectoryIndex)");
     out.emplace_back("what other modules ask, and .htaccess");
     return out;
@@ -134,9 +132,7 @@ void print(const InForce& now, const GateVerdict& verdict, const Explanation& ex
     if (is_denied) std::cout << advice_for(verdict.reason, verdict.detail) << '\n';
     std::cout << "in force: " << now.text() << "; its revocation files and CRLs were asked\n";
     now.print_not_in_force(std::cout);
-    std::cout << "not asked: ";
-    for (const std::string& what : left) std::cout << (&what == &left.front() ? "" : ", ") << what;
-    std::cout << '\n';
+    std::cout << "not asked: " << joined(left, ", ") << '\n';
 }
 
 Json live_json(const InForce& now, const MappedHost& host, const GateVerdict& verdict, Explanation& explanation,

@@ -20,8 +20,7 @@ std::string other_spelling_of(std::string_view path) {
 std::string describe(const NearMiss& miss) {
     std::string out = std::string(miss.partner->name) + " (" + miss.identity.where.str() + ") nearly fits: ";
     for (const NearMiss::Failure& failure : miss.failures) {
-        std::string actual;
-        for (const std::string& value : failure.actual) actual += (actual.empty() ? "" : ", ") + shown(value);
+        const std::string actual = joined(failure.actual, ", ", shown);
         out += (&failure == &miss.failures.front() ? "" : "; ") + std::string(failure.selector.text()) +
                " does not, the certificate has " + (actual.empty() ? "nothing there" : actual) +
                (failure.is_close ? " (a slip of the pen?)" : "") +
@@ -76,9 +75,7 @@ void add_identity_steps(const Policy& policy, const CertificateFacts& facts, std
         if (who.is_crl_exempt)
             out.steps.emplace_back(
                 "CRLs: none is needed for this leaf, since it has noRevAvail and is short-lived (MTLSShortLived)");
-        std::string groups;
-        for (const std::string& group : who.groups) groups += (groups.empty() ? "" : ", ") + group;
-        out.steps.push_back("groups: " + (groups.empty() ? "none" : groups));
+        out.steps.push_back("groups: " + (who.groups.empty() ? "none" : joined(who.groups, ", ")));
         return;
     }
     if (who.claimed.empty()) {

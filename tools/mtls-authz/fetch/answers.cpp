@@ -229,7 +229,6 @@ std::string RevokedLines::last_answer(const SeenLeaf& leaf) const {
 
 std::string RevokedLines::write(std::int64_t now) {
     const std::lock_guard lock(mutex_);
-    constexpr std::int64_t kDay = 86400;
     std::erase_if(lines_, [&](const auto& line) {
         const auto read = read_line(line.second);
         const bool has_expired = read && read->not_after != 0 && read->not_after + kDay < now;

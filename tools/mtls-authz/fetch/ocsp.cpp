@@ -20,7 +20,6 @@ using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 using IntegerPtr = std::unique_ptr<ASN1_INTEGER, FreeWith<ASN1_INTEGER_free>>;
 using TimePtr = std::unique_ptr<ASN1_TIME, FreeWith<ASN1_TIME_free>>;
 
-constexpr long kDay = 86400;
 constexpr int kSecurityLevel = 2;  // 112 bits
 
 OcspIdPtr id_of(const X509& issuer, const std::string& serial) {

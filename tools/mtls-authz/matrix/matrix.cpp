@@ -12,11 +12,7 @@
 
 namespace mtls::tool {
 
-std::string condition_of(const Conditions& conditions) {
-    std::string out;
-    for (const Selector& selector : conditions) out += (out.empty() ? "" : " ") + std::string(selector.text());
-    return out;
-}
+std::string condition_of(const Conditions& conditions) { return joined(conditions, " ", &Selector::text); }
 
 std::string path_for(const PathPattern& path, std::string_view partner) {
     constexpr std::string_view kVariable = "%{partner}";

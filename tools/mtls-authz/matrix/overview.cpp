@@ -90,12 +90,8 @@ std::string cell_html(const Row& row, const std::string& column) {
     const auto found = row.find(column);
     if (found == row.end()) return "<td></td>";
     const Cell& cell = found->second;
-    std::string methods;
     // `*` includes all other methods.
-    const std::set<std::string> all = {"*"};
-    for (const std::string& text : cell.methods.contains("*") ? all : cell.methods)
-        methods += (methods.empty() ? "" : ", ") + text;
-    std::string text = methods == "*" ? "all" : html_escape(methods);
+    std::string text = cell.methods.contains("*") ? "all" : html_escape(joined(cell.methods, ", "));
     if (cell.is_conditional) text = "<span class=\"some\" title=\"for some certificates\">" + text + " if</span>";
     return "<td>" + text + "</td>";
 }

@@ -91,9 +91,7 @@ bool has_port(const MappedHost& host, const std::string& port) {
 }
 
 std::string titles_of(const std::vector<const MappedHost*>& hosts) {
-    std::string out;
-    for (const MappedHost* host : hosts) out += (out.empty() ? "" : ", ") + title_of(*host);
-    return out;
+    return joined(hosts, ", ", [](const MappedHost* host) { return title_of(*host); });
 }
 
 }  // namespace
@@ -126,9 +124,7 @@ Result<std::string> find_socket() {
             "no server with the module seems to run, as there is no mtls_authz.sock in /run/apache2, /run/httpd or "
             "/usr/local/apache2/logs; if one does, say --socket FILE, which httpd -t -D DUMP_MTLS_POLICY prints"};
     }
-    std::string all;
-    for (const std::string& file : found) all += (all.empty() ? "" : ", ") + file;
-    return Error{"there is more than one server: say --socket with one of " + all};
+    return Error{"there is more than one server: say --socket with one of " + joined(found, ", ")};
 }
 
 Result<InForce> read_in_force(const std::string& socket) {

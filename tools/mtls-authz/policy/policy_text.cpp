@@ -25,8 +25,7 @@ std::string partner_name_of(std::string_view text) {
 
 bool is_writable(std::string_view text) {
     if (text.find("${") != std::string_view::npos) return false;
-    return std::all_of(text.begin(), text.end(),
-                       [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+    return std::none_of(text.begin(), text.end(), is_ascii_control);
 }
 
 std::string fault_of_literal(const std::string& selector) {

@@ -58,8 +58,7 @@ std::vector<std::string> attributes(const CertificateFacts& facts, std::string_v
 std::vector<Choice> choices_for(const CertificateFacts& facts) {
     std::vector<Choice> out;
     const auto offer_words = [&](const std::vector<std::string>& words, const char* cost) {
-        std::string line;
-        for (const std::string& word : words) line += (line.empty() ? "" : " ") + config_quote(word);
+        const std::string line = joined(words, " ", config_quote);
         // A line that shows something else than it says is no suggestion.
         const bool is_readable = escape_hidden(line) == line;
         if (is_readable && std::all_of(words.begin(), words.end(), is_writable) && is_usable(line, facts)) {
@@ -318,11 +317,7 @@ Result<Suggestion> suggestion_for(const Together& together, const std::vector<st
 
     const PolicyInput input = read_policy_text(out, options.root);
     out += expect_lines(made.name, expected, !anchors.empty(), options.root);
-    if (!input.policy) {
-        std::string why;
-        for (const Diagnostic& finding : input.findings) why += (why.empty() ? "" : "\n") + finding.message;
-        return Error{why};
-    }
+    if (!input.policy) return Error{joined(input.findings, "\n", &Diagnostic::message)};
     for (std::size_t i = 0; i < together.clients.size() && !anchors.empty(); ++i) {
         const Identification who = identify_at_any_time(*input.policy, *together.clients[i], {});
         if (who.partner != nullptr) continue;
