@@ -16,25 +16,12 @@
 
 #include "mtls_authz/base/digest.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/system/file_times.hpp"
 
 namespace mtls {
 
 namespace {
-
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const { return fd_; }
-
-private:
-    int fd_;
-};
 
 bool can_list(const std::string& folder) {
     DIR* const open = opendir(folder.c_str());
@@ -193,7 +180,7 @@ template <class Take>
 std::string read_pieces(const std::string& path, std::size_t limit, const FileTrust* trust, WalkedFolder* walked,
                         Take&& take) {
     // Non-blocking: a path may name a pipe by now, and opening a pipe would block.
-    const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    const OwnedFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (file.get() < 0) return std::strerror(errno);
     struct stat info {};
     if (fstat(file.get(), &info) != 0) return std::strerror(errno);

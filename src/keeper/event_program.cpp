@@ -15,6 +15,7 @@
 
 #include "mtls_authz/base/shared_record.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/system/process_traits.hpp"
 
 namespace mtls {
@@ -103,22 +104,6 @@ int code_of(int status) { return WIFSIGNALED(status) ? kBySignal + WTERMSIG(stat
 
 // ---- in the calling process -----------------------------------------------------------------------------------------
 
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() { reset(); }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const { return fd_; }
-    void reset() {
-        if (fd_ >= 0) close(fd_);
-        fd_ = -1;
-    }
-
-private:
-    int fd_;
-};
-
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> out;
     for (std::string& text : texts) out.push_back(text.data());
@@ -160,7 +145,7 @@ std::string EventProgram::run(const std::string& input, std::atomic<std::int32_t
     int ends[2] = {-1, -1};
     if (pipe(ends) != 0) return std::string("cannot be started: ") + std::strerror(errno);
     make_cloexec(ends);
-    Descriptor reads(ends[0]), writes(ends[1]), null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    OwnedFile reads(ends[0]), writes(ends[1]), null(open("/dev/null", O_RDWR | O_CLOEXEC));
     if (null.get() < 0) return std::string("cannot be started: /dev/null: ") + std::strerror(errno);
 
     std::vector<std::string> words = command_;
@@ -176,7 +161,7 @@ std::string EventProgram::run(const std::string& input, std::atomic<std::int32_t
     if (pid == 0) supervise(start);
     if (pid < 0) return std::string("cannot be started: ") + std::strerror(errno);
     runner = pid;
-    reads.reset();
+    reads = OwnedFile();
 
     std::string_view left = input;
     int status = 0;
@@ -184,7 +169,7 @@ std::string EventProgram::run(const std::string& input, std::atomic<std::int32_t
         const ssize_t written = left.empty() ? 0 : write(writes.get(), left.data(), left.size());
         const bool is_refused = written < 0 && errno != EAGAIN && errno != EINTR;
         left.remove_prefix(is_refused ? left.size() : static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
-        if (left.empty()) writes.reset();
+        if (left.empty()) writes = OwnedFile();
         if (waitpid(pid, &status, WNOHANG) != 0) break;
         if (monotonic_ms() > start.until + kMargin.count()) {
             kill(pid, SIGKILL);

@@ -141,10 +141,8 @@ void EventFinder::find_unknown_issuers(const Ledger& ledger, const Policy& polic
         event.partner = claimed;
         if (const Partner* const claimed_partner = policy.find(claimed.substr(0, claimed.find(','))))
             event.contact = claimed_partner->contact;
-        event.message =
-            "a certificate names this partner, and its issuer is none of the partner's: an unannounced change of CA "
-            "(ask the partner, by means other than the certificate, and add the CA with MTLSTrustAnchor), a client "
-            "that leaves its intermediates out, or an attack";
+        event.message = std::string("a certificate names this partner, and its issuer is none of the partner's: ") +
+                        kUnknownIssuerAdvice;
         event.details = {{"reason", incident.reason.str()},
                          {"subject", incident.subject.str()},
                          {"issuer", incident.issuer.str()},

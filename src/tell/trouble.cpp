@@ -180,8 +180,7 @@ private:
                 incident.reason.view() == "unknown-ca"
                     ? "a certificate with this partner's name comes from an issuer that is not known here"
                     : "a certificate with this partner's name comes from a CA that is none of the partner's",
-                "an unannounced change of CA (ask the partner, by means other than the certificate, and "
-                "add the CA with MTLSTrustAnchor), a client that leaves its intermediates out, or an attack"};
+                kUnknownIssuerAdvice};
             trouble.time = incident.time;
             trouble.lines = {"subject: " + incident.subject.str(), "issuer: " + incident.issuer.str()};
             add_claimed(std::move(trouble));

@@ -32,6 +32,11 @@ struct UnknownIssuer {
                             std::int64_t now);
 };
 
+// What an UnknownIssuer may mean, and what the administrator is to do.
+constexpr const char* kUnknownIssuerAdvice =
+    "an unannounced change of CA (ask the partner, by means other than the certificate, and add the CA with "
+    "MTLSTrustAnchor), a client that leaves its intermediates out, or an attack";
+
 class Incidents {
 public:
     // Lock-free, no allocation. Overwrites the oldest entry.

@@ -27,23 +27,6 @@ constexpr mode_t kFolderMode = 0755;
 
 std::string system_error(const std::string& path) { return path + ": " + std::strerror(errno); }
 
-// Closes the descriptor without changing errno.
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        const int before = errno;
-        if (fd_ >= 0) close(fd_);
-        errno = before;
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const { return fd_; }
-
-private:
-    const int fd_;
-};
-
 bool write_all(int fd, std::string_view content) {
     while (!content.empty()) {
         const ssize_t n = write(fd, content.data(), content.size());
@@ -67,18 +50,14 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& folder, bool dry) 
             if (is_new && chmod(path.c_str(), kFolderMode) != 0) return Error{system_error(path)};
         }
         const std::string lock = out->path(".lock");
-        out->lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode);
-        if (out->lock_ < 0) return Error{system_error(lock)};
-        if (flock(out->lock_, LOCK_EX | LOCK_NB) != 0) {
+        out->lock_ = OwnedFile(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+        if (out->lock_.get() < 0) return Error{system_error(lock)};
+        if (flock(out->lock_.get(), LOCK_EX | LOCK_NB) != 0) {
             return Error{out->folder_ + ": another fetch is writing there"};
         }
     }
     out->read_notes();
     return out;
-}
-
-Store::~Store() {
-    if (lock_ >= 0) close(lock_);
 }
 
 Result<std::string> Store::read(const std::string& name) const {
@@ -95,7 +74,7 @@ std::string Store::write(const std::string& name, const std::string& content) co
     {
         // A killed run may have left it.
         unlink(beside.c_str());
-        const Descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+        const OwnedFile file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kFileMode));
         if (file.get() < 0) return system_error(beside);
         const bool is_written =
             write_all(file.get(), content) && fchmod(file.get(), kFileMode) == 0 && fsync(file.get()) == 0;
@@ -106,7 +85,7 @@ std::string Store::write(const std::string& name, const std::string& content) co
         }
     }
     if (rename(beside.c_str(), to.c_str()) != 0) return system_error(to);
-    const Descriptor at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const OwnedFile at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return at.get() >= 0 && fsync(at.get()) == 0 ? std::string() : system_error(folder);
 }
 

@@ -9,6 +9,7 @@
 
 #include "client.hpp"
 #include "mtls_authz/base/result.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 #include "report.hpp"
 
 namespace mtls::tool {
@@ -41,7 +42,6 @@ public:
     // Creates missing folders and locks them for the object's life: an error if another fetch holds the lock, or the
     // folder is not writable. With `dry`, creates, locks and writes nothing.
     static Result<std::unique_ptr<Store>> open(const std::string& folder, bool dry);
-    ~Store();
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 
@@ -65,7 +65,7 @@ private:
 
     const std::string folder_;
     const bool dry_;
-    int lock_ = -1;
+    OwnedFile lock_;
     std::string notes_fault_;
 };
 
