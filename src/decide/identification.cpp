@@ -43,6 +43,33 @@ std::string describe_obstacle(const PresentedCertificate& presented, const Neare
     return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";
 }
 
+// No partner fits: chooses the most precise of three reasons. `is_named`: some line fits but for its anchor.
+void choose_refusal(const Policy& policy, const PresentedCertificate& presented, const NearestCa& nearest,
+                    bool is_named, const std::vector<Policy::Match>& matches, PartnerPaths& paths,
+                    Identification& out) {
+    bool reachable = nearest.found();
+    if (!reachable && policy.some_trust_mod_ssl()) reachable = paths.server_trusts_it();
+    for (const Policy::Match& match : matches) {
+        // With a valid path, only the conditions on the path failed.
+        const PathAnswer* const path = paths.path_for(match);
+        if (path == nullptr) claim(out, match.partner, match.identity);
+        if (path != nullptr) out.path = path->facts;
+    }
+    out.detail = paths.last_failure();
+    if (!reachable) {
+        const bool other_key = nearest.same_name_other_key && nearest.unknown_algorithm.empty() && is_named;
+        out.reason = other_key ? Reason::kWrongIssuer : Reason::kNotVerified;
+        std::string obstacle = describe_obstacle(presented, nearest, other_key);
+        if (obstacle.empty()) obstacle = paths.anchor_fault();
+        if (!obstacle.empty()) out.detail = obstacle;
+    } else if (!out.claimed.empty()) {
+        out.reason = Reason::kWrongIssuer;
+        if (out.detail.empty()) out.detail = paths.nearest_fault(out.claimed);
+    } else {
+        out.reason = Reason::kUnknownPartner;
+    }
+}
+
 // The verified path, if exactly one partner is identified.
 std::optional<PathAnswer> identify_by_path(const Policy& policy, const PresentedCertificate& presented,
                                            const NearestCa& nearest, const ServerCas& server, std::int64_t now,
@@ -61,17 +88,13 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
 
     std::vector<Policy::Match> fitting;  // the first matching identity of each partner, anchor included; two suffice
     PathAnswer* fitting_path = nullptr;  // of the first match
-    bool failed_under_own_anchor = false;
     for (const Policy::Match& match : matches) {
         if (fitting.size() == 2) break;
         if (!fitting.empty() && fitting.back().partner == match.partner) continue;
         PathAnswer* const path = paths.path_for(match);
-        if (path == nullptr) {
-            failed_under_own_anchor = failed_under_own_anchor || !paths.trusted_for(match).empty();
-        } else if (match.identity.selectors.hold(presented.facts, &path->facts)) {
-            if (fitting.empty()) fitting_path = path;
-            fitting.push_back(match);
-        }
+        if (path == nullptr || !match.identity.selectors.hold(presented.facts, &path->facts)) continue;
+        if (fitting.empty()) fitting_path = path;
+        fitting.push_back(match);
     }
     if (fitting.size() == 1) {
         out.reason = Reason::kGranted;
@@ -87,28 +110,7 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
         return std::nullopt;
     }
 
-    // No partner matches: choose the most precise of the three reasons.
-    bool reachable = nearest.found();
-    if (!reachable && policy.some_trust_mod_ssl()) reachable = paths.server_trusts_it();
-    for (const Policy::Match& match : matches) {
-        // With a valid path, only the conditions on the path failed.
-        const PathAnswer* const path = paths.path_for(match);
-        if (path == nullptr) claim(out, match.partner, match.identity);
-        if (path != nullptr) out.path = path->facts;
-    }
-    out.detail = paths.last_failure();
-    if (!reachable) {
-        const bool other_key = nearest.same_name_other_key && nearest.unknown_algorithm.empty() && !named.empty();
-        out.reason = other_key ? Reason::kWrongIssuer : Reason::kNotVerified;
-        std::string obstacle = describe_obstacle(presented, nearest, other_key);
-        if (obstacle.empty()) obstacle = paths.anchor_fault();
-        if (!obstacle.empty()) out.detail = obstacle;
-    } else if (!out.claimed.empty() || failed_under_own_anchor) {
-        out.reason = Reason::kWrongIssuer;
-        if (out.detail.empty()) out.detail = paths.nearest_fault(out.claimed);
-    } else {
-        out.reason = Reason::kUnknownPartner;
-    }
+    choose_refusal(policy, presented, nearest, !named.empty(), matches, paths, out);
     return std::nullopt;
 }
 
