@@ -108,6 +108,32 @@ CLAIM(delete_and_move_reach_below_whatever_depth_says) {
     CHECK_EQUAL(dav.ask(&w.acme, "DELETE", "/dav/acme/", flat).status, 200);
 }
 
+CLAIM(a_client_cannot_have_the_headers_dropped_that_say_how_far_a_method_reaches) {
+    const World& w = world();
+    Shared dav(location("/dav", "MTLSAllow any-partner"));
+    for (const char* connection :
+         {"Connection: Depth, Overwrite, Destination, X-Hop\r\n", "Connection: dEPTH;OverWrite;destination;x-hop\r\n",
+          "Connection: \"Depth\" \"Overwrite\" \"Destination\" X-Hop\r\n",
+          "Connection: X-Hop, Depth\r\nConnection: Overwrite\r\nConnection: Destination\r\n",
+          "Connection: X-Hop\r\nProxy-Connection: Depth, Overwrite, Destination\r\n"}) {
+        for (const Identity* who : {&w.acme, static_cast<const Identity*>(nullptr)}) {
+            const std::string path = who != nullptr ? "/dav/y" : "/pub/y", to = who != nullptr ? "/dav/x" : "/pub/x";
+            const std::string sent = "Depth: 0\r\nOverwrite: F\r\nDestination: " + to + "\r\n";
+            const std::string got = dav.ask(who, "COPY", path, sent + "X-Hop: 1\r\n" + connection).body;
+            for (const std::string line : {"Depth: 0\r\n", "Overwrite: F\r\n"}) {
+                check(got.find(line) != std::string::npos, connection + got, __FILE__, __LINE__);
+            }
+            check(got.find("Destination: " + to) != std::string::npos, connection, __FILE__, __LINE__);
+            check(got.find("X-Hop: 1") == std::string::npos, connection, __FILE__, __LINE__);
+        }
+        check_equal(dav.ask(&w.acme, "PROPFIND", "/dav/", connection).status, 403, connection, __FILE__, __LINE__);
+    }
+    // They mean nothing to another method.
+    const std::string got = dav.ask(&w.acme, "PUT", "/dav/y", "Depth: 0\r\nConnection: Depth\r\n").body;
+    CHECK(got.starts_with("PUT ") && got.find("Depth: 0") == std::string::npos);
+    CHECK_CONTAINS(dav.ask(&w.acme, "propfind", "/dav/", "Depth: 0\r\nConnection: Depth\r\n").body, "Depth: 0");
+}
+
 CLAIM(label_and_update_reach_below_where_depth_says_so) {
     const World& w = world();
     Shared dav(location("/dav", "MTLSAllow any-partner"));

@@ -7,6 +7,7 @@
 #include "httpd/config/config_tree.hpp"
 #include "httpd/config/sections.hpp"
 #include "httpd/decide/front.hpp"
+#include "httpd/decide/nested.hpp"
 #include "httpd/request/overriding.hpp"
 #include "httpd/request/request.hpp"
 #include "httpd/tls/connection.hpp"
@@ -129,13 +130,19 @@ const char* value_of(const ForwardedHeader& header, const RequestDecision& decis
     return "";
 }
 
-// The names, by header_key(), that a backend may take for one of ours or of a front's.
+// The names, by header_key(), that a backend may take for one of ours or of a front's. A Connection field may not name
+// the headers that a WebDAV method was judged by, either: a proxy would remove them.
 class HiddenNames {
 public:
-    HiddenNames() : snapshot_(state().has_fronts() ? state().snapshot() : SnapshotReader()) {}
+    explicit HiddenNames(const request_rec* r)
+        : snapshot_(state().has_fronts() ? state().snapshot() : SnapshotReader()),
+          is_judged_(acts_on_all_below(r) && server_config(r->server).has_gates) {}
 
-    bool empty() const noexcept { return !snapshot_ && forwarded_.empty(); }
+    bool empty() const noexcept { return !snapshot_ && forwarded_.empty() && !is_judged_; }
     bool has(std::string_view name) const noexcept { return forwarded_.has(name) || (snapshot_ && is_of_front(name)); }
+    bool has_option(std::string_view name) const noexcept {
+        return has(name) || (is_judged_ && is_judged_header(name));
+    }
 
 private:
     bool is_of_front(std::string_view name) const noexcept {
@@ -146,6 +153,7 @@ private:
 
     const HeaderKeys& forwarded_ = state().forwarded_keys;
     SnapshotReader snapshot_;
+    bool is_judged_;
 };
 
 bool is_connection_field(const char* name) {
@@ -157,7 +165,7 @@ bool is_connection_field(const char* name) {
 // Whether nothing has to be removed: of nearly all requests, and without any allocation.
 bool are_clean(const apr_table_t* table, const HiddenNames& hidden) noexcept {
     if (table == nullptr) return true;
-    const auto is_hidden = [&hidden](std::string_view name) { return hidden.has(name); };
+    const auto is_hidden = [&hidden](std::string_view name) { return hidden.has_option(name); };
     for (const apr_table_entry_t& field : entries_of(table)) {
         if (hidden.has(field.key)) return false;
         if (is_connection_field(field.key) && !are_options_without(field.val, is_hidden)) return false;
@@ -173,13 +181,14 @@ void remove_fields(apr_table_t* table, const HiddenNames& hidden) {
     for (const std::string& name : names) apr_table_unset(table, name.c_str());
 }
 
-// mod_proxy drops fields that the client's Connection field names: a client could remove ours.
+// mod_proxy drops fields that the client's Connection field names: a client could remove ours, or the Depth that it was
+// let in for.
 void remove_connection_options(request_rec* r, const HiddenNames& hidden) {
     for (const char* name : {"Connection", "Proxy-Connection"}) {
         if (apr_table_get(r->headers_in, name) == nullptr) continue;
         const char* const value = apr_table_getm(r->pool, r->headers_in, name);
         const std::string rest =
-            without_options(value, [&hidden](std::string_view option) { return hidden.has(option); });
+            without_options(value, [&hidden](std::string_view option) { return hidden.has_option(option); });
         if (rest.empty()) {
             apr_table_unset(r->headers_in, name);
         } else {
@@ -307,7 +316,7 @@ apr_table_t* forwarded_fields(request_rec* r, const RequestDecision& decision) {
 }
 
 void remove_forwarded(request_rec* r) {
-    const HiddenNames hidden;
+    const HiddenNames hidden(r);
     if (hidden.empty()) return;
     if (!are_clean(r->headers_in, hidden) || !are_clean(r->trailers_in, hidden)) remove_all(r, hidden);
 }

@@ -1,6 +1,7 @@
 #include "httpd/request/overriding.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -60,6 +61,11 @@ JudgedHeaders judged_headers(const request_rec* r) {
     JudgedHeaders out{};
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = apr_table_get(r->headers_in, kJudgedHeaders[i]);
     return out;
+}
+
+bool is_judged_header(std::string_view name) noexcept {
+    return std::any_of(std::begin(kJudgedHeaders), std::end(kJudgedHeaders),
+                       [name](const char* judged) { return equal_nocase(judged, name); });
 }
 
 void remove_overrides_in_trailers(request_rec* r, const JudgedHeaders& judged) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 #include "httpd/config/config.hpp"
 
@@ -15,6 +16,7 @@ bool has_method_override(const request_rec* r) noexcept;
 // their values of before back.
 using JudgedHeaders = std::array<const char*, 3>;
 JudgedHeaders judged_headers(const request_rec* r);
+bool is_judged_header(std::string_view name) noexcept;
 void remove_overrides_in_trailers(request_rec* r, const JudgedHeaders& judged);
 
 // Removes path-overriding headers from every request of a server with a gate: a request for another path could name the
