@@ -260,6 +260,44 @@ CLAIM(a_page_with_includes_shows_no_program_a_request_line_that_leads_behind_a_g
     }
 }
 
+CLAIM(a_program_that_a_page_includes_takes_over_no_path_info_that_leads_behind_a_gate) {
+    const World& w = world();
+    Scripted app("<Directory \"/\">\nAcceptPathInfo On\n</Directory>\n" +
+                 location("/app/info.cgi/acme", "MTLSAllow partner acme") +
+                 location("/app/data/acme", "MTLSAllow partner acme"));
+    app.site.httpd.write("htdocs/app/info.cgi",
+                         "#!/bin/sh\nprintf \"Content-Type: text/plain\\n\\n%s\" \"$PATH_INFO\"\n");
+    app.site.httpd.write("htdocs/app/text.html", "text");
+    std::filesystem::copy(app.site.httpd.path("htdocs/app/info.cgi"), app.site.httpd.path("htdocs/app/data"));
+    for (const char* name : {"info.cgi", "data"}) {
+        std::filesystem::permissions(app.site.httpd.path("htdocs/app/" + std::string(name)),
+                                     std::filesystem::perms(0755));
+    }
+    const std::string text = "<!--#include virtual=\"/app/text.html\" -->";
+    app.site.httpd.write("htdocs/app/inner.shtml", "<!--#include virtual=\"/app/info.cgi\" -->");
+    app.site.httpd.write("htdocs/app/include.shtml", text + "[<!--#include virtual=\"/app/info.cgi\" -->]");
+    app.site.httpd.write("htdocs/app/exec.shtml", text + "[<!--#exec cgi=\"/app/info.cgi\" -->]");
+    app.site.httpd.write("htdocs/app/typed.shtml", text + "[<!--#exec cgi=\"/app/data\" -->]");
+    app.site.httpd.write("htdocs/app/nested.shtml", text + "[<!--#include virtual=\"/app/inner.shtml\" -->]");
+    for (const char* page : {"include", "exec", "typed", "nested"}) {
+        const std::string path = "/app/" + std::string(page) + ".shtml";
+        for (const char* rest : {"", "/globex/keys"}) {
+            check_equal(app.site.get(nullptr, path + rest).body, "text[" + std::string(rest) + "]", page, __FILE__,
+                        __LINE__);
+        }
+        for (const char* rest : {"/acme/keys", "/acme%3b/keys", "/acme"}) {
+            const Response got = app.site.get(&w.acme, path + rest);
+            check(got.status == 200 && got.body.starts_with("text["), path + rest, __FILE__, __LINE__);
+            check(got.body.find("acme") == std::string::npos, got.body, __FILE__, __LINE__);
+        }
+    }
+    CHECK(
+        app.site.httpd.wait_for_log("a backend may read it as '/app/info.cgi/acme/keys', which is behind <Location "));
+    // Asked for itself, the gate decides.
+    CHECK_EQUAL(app.site.get(&w.acme, "/app/info.cgi/acme/keys").body, "/acme/keys");
+    CHECK_EQUAL(app.site.get(&w.globex, "/app/info.cgi/acme/keys").status, 403);
+}
+
 CLAIM(an_error_page_with_includes_is_shown_and_runs_no_program_for_a_denied_request) {
     const World& w = world();
     Scripted app("ErrorDocument 403 /app/sorry.shtml\n" + location("/app/acme", "MTLSAllow partner acme"));

@@ -303,6 +303,13 @@ bool is_request_line_read(const request_rec* r) noexcept {
     return is_destination_of_backend(r) || (!is_proxied_as_decided(r) && !is_plain_file(r)) || may_include(r);
 }
 
+// The PATH_INFO that a subrequest without its own takes over from the page around it with the page's environment (with
+// AcceptPathInfo, mod_include may run a program so). Null: none.
+const char* inherited_path_info(const request_rec* r) noexcept {
+    const bool may_be_read = r->main != nullptr && !has_path_info(r) && !is_proxied_as_decided(r);
+    return may_be_read ? apr_table_get(r->subprocess_env, "PATH_INFO") : nullptr;
+}
+
 // The path as the client wrote it if an application may read it; else nullopt.
 std::optional<std::string_view> raw_path(const request_rec* r) {
     if (is_proxied_as_written(r)) return path_as_written(r);
@@ -348,17 +355,27 @@ bool is_below_file(const Guards& own, std::string_view file) {
     return prefix.size() > file.size() && prefix.starts_with(file) && prefix[file.size()] == '/';
 }
 
+// Other decoded paths that a program may read in its environment.
+std::vector<std::string> paths_in_environment(const request_rec* r) {
+    std::vector<std::string> out;
+    if (const auto replaced = is_request_line_read(r) ? replaced_path(r) : std::nullopt) out.emplace_back(*replaced);
+    if (const char* const info = inherited_path_info(r)) out.push_back(std::string(r->uri) + info);
+    return out;
+}
+
 // All readings other than the path itself; nullopt: too many.
 std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
     auto out = readings_of(r->uri, PathForm::kDecoded);
     const auto raw = raw_path(r);
     const auto more = raw ? readings_of(*raw, PathForm::kRaw) : std::vector<std::string>();
-    const auto replaced = is_request_line_read(r) ? replaced_path(r) : std::nullopt;
-    const auto instead = replaced ? readings_of(*replaced, PathForm::kDecoded) : std::vector<std::string>();
-    if (!out || !more || !instead) return std::nullopt;
-    if (replaced) out->emplace_back(*replaced);
+    if (!out || !more) return std::nullopt;
     out->insert(out->end(), more->begin(), more->end());
-    out->insert(out->end(), instead->begin(), instead->end());
+    for (std::string& path : paths_in_environment(r)) {
+        const auto instead = readings_of(path, PathForm::kDecoded);
+        if (!instead) return std::nullopt;
+        out->insert(out->end(), instead->begin(), instead->end());
+        out->push_back(std::move(path));
+    }
     std::erase(*out, r->uri);
     return out;
 }
@@ -371,7 +388,7 @@ std::string behind(const Guards& guards) {
 // The rare cases of is_plain(), for a path that is plain itself.
 [[gnu::noinline]] bool is_plain_in_each_place(const request_rec* r, std::string_view path) noexcept {
     const request_rec* const line = request_line_of(r);
-    if (line != nullptr && line != r) return false;
+    if ((line != nullptr && line != r) || inherited_path_info(r) != nullptr) return false;
     if (is_as_written(r, path.size())) return true;
     return (line == nullptr || !may_have_removed_segments(r)) && !replaced_path(r) &&
            (!is_proxied_as_written(r) || path_as_written(r) == path);
