@@ -150,6 +150,48 @@ CLAIM(a_program_for_errors_serves_no_request_whose_line_was_not_judged) {
     CHECK_EQUAL(got(&w.globex, "/a/globex/own%20page.html", "BREW"), "/a/globex/own%20page.html");
 }
 
+CLAIM(a_program_for_errors_serves_no_request_that_was_denied_after_a_redirect) {
+    const World& w = world();
+    for (const char* rule :
+         {"MTLSAllow partner globex", "Require mtls-partner globex", "AuthType MTLS\nRequire user globex"}) {
+        Site site;
+        for (const char* name : {"cgi", "rewrite", "include", "authz_user"}) site.load(name);
+        const auto write = [&](const char* name, const std::string& text) {
+            site.httpd.write("htdocs/" + std::string(name), text);
+            std::filesystem::permissions(site.httpd.path("htdocs/" + std::string(name)), std::filesystem::perms(0755));
+        };
+        const std::string head = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; ";
+        write("errors.cgi", head + "printf '[%s]' \"$REDIRECT_URL\"\n");
+        write("open/to.cgi", "#!/bin/sh\nprintf 'Location: %s\\n\\n' \"$QUERY_STRING\"\n");
+        write("folder/x", "");
+        write("sorry.html", "sorry");
+        write("sorry.shtml", "sorry<!--#include virtual=\"/errors.cgi\" -->");
+        const std::string folder = site.httpd.path("htdocs");
+        const std::string errors = "ErrorDocument 403 /errors.cgi\nErrorDocument 404 /errors.cgi\n";
+        site.vhost("RewriteEngine On\nRewriteRule ^/pass/(.*) /admin/$1 [PT]\n");
+        site.start(
+            "<Directory \"" + folder +
+            "\">\nOptions +ExecCGI +FollowSymLinks +Includes\nAddHandler cgi-script .cgi\nAddOutputFilter INCLUDES "
+            ".shtml\n</Directory>\n<Directory \"" +
+            folder + "/folder\">\nRewriteEngine On\nRewriteRule ^(.*)$ /admin/$1\n</Directory>\n" + errors +
+            location("/admin", rule) + location("/admin/static", "ErrorDocument 403 /sorry.html") +
+            location("/admin/page", "ErrorDocument 403 /sorry.shtml"));
+        for (const std::string to : {"/pass/", "/folder/", "/open/to.cgi?/admin/"}) {
+            for (const Identity* who : {&w.acme, static_cast<const Identity*>(nullptr)}) {
+                const Response got = site.get(who, to + "keys");
+                check_equal(got.status, 403, to, __FILE__, __LINE__);
+                check(got.body.find("[") == std::string::npos, to + got.body, __FILE__, __LINE__);
+                CHECK_EQUAL(site.get(who, to + "static/keys").body, "sorry");
+                const std::string page = site.get(who, to + "page/keys").body;
+                check(page.starts_with("sorry") && page.find("keys") == std::string::npos, page, __FILE__, __LINE__);
+            }
+            check_equal(site.get(&w.globex, to + "keys").body, "[/admin/keys]", to, __FILE__, __LINE__);
+        }
+        CHECK_EQUAL(site.get(nullptr, "/open/to.cgi?/nothing").body, "[/nothing]");
+        CHECK_EQUAL(site.get(nullptr, "/nothing").body, "[/nothing]");
+    }
+}
+
 CLAIM(a_script_reads_the_path_as_written_and_a_file_is_the_one_that_was_found) {
     const World& w = world();
     Site site;

@@ -286,6 +286,16 @@ std::optional<std::string_view> replaced_path(const request_rec* r) noexcept {
     return asked.starts_with('/') && asked != own ? std::optional(asked) : std::nullopt;
 }
 
+// The next request before this one, by redirects, that was not let in: the program of an ErrorDocument reads its path
+// in REDIRECT_URL. Null: none.
+const request_rec* next_refused(const request_rec* r) noexcept {
+    do {
+        while (r->prev == nullptr && r->main != nullptr) r = r->main;
+        r = r->prev;
+    } while (r != nullptr && was_let_in(r));
+    return r;
+}
+
 // Whether httpd itself serves the file that it found. mod_actions chooses a program by type and method, too.
 bool is_plain_file(const request_rec* r) noexcept {
     return r->finfo.filetype == APR_REG && !has_path_info(r) && !is_programs(r) && !state().has_actions;
@@ -358,7 +368,12 @@ bool is_below_file(const Guards& own, std::string_view file) {
 // Other decoded paths that a program may read in its environment.
 std::vector<std::string> paths_in_environment(const request_rec* r) {
     std::vector<std::string> out;
-    if (const auto replaced = is_request_line_read(r) ? replaced_path(r) : std::nullopt) out.emplace_back(*replaced);
+    if (is_request_line_read(r)) {
+        if (const auto replaced = replaced_path(r)) out.emplace_back(*replaced);
+        for (const request_rec* p = next_refused(r); p != nullptr; p = next_refused(p)) {
+            if (p->uri != nullptr) out.emplace_back(p->uri);
+        }
+    }
     if (const char* const info = inherited_path_info(r)) out.push_back(std::string(r->uri) + info);
     return out;
 }
@@ -388,7 +403,8 @@ std::string behind(const Guards& guards) {
 // The rare cases of is_plain(), for a path that is plain itself.
 [[gnu::noinline]] bool is_plain_in_each_place(const request_rec* r, std::string_view path) noexcept {
     const request_rec* const line = request_line_of(r);
-    if ((line != nullptr && line != r) || inherited_path_info(r) != nullptr) return false;
+    const bool is_other_line = line != nullptr && line != r;
+    if (is_other_line || next_refused(r) != nullptr || inherited_path_info(r) != nullptr) return false;
     if (is_as_written(r, path.size())) return true;
     return (line == nullptr || !may_have_removed_segments(r)) && !replaced_path(r) &&
            (!is_proxied_as_written(r) || path_as_written(r) == path);
@@ -404,7 +420,8 @@ bool is_plain(const request_rec* r) noexcept {
 }
 
 bool is_read_otherwise_now(const request_rec* r) {
-    return r->finfo.filetype == APR_REG && is_programs(r) && (raw_path(r) || replaced_path(r));
+    return r->finfo.filetype == APR_REG && is_programs(r) &&
+           (raw_path(r) || replaced_path(r) || next_refused(r) != nullptr);
 }
 
 PathReadings read_path(request_rec* r) {
