@@ -85,3 +85,46 @@ CLAIM(a_program_that_a_backend_finds_in_the_path_is_read_as_the_path) {
     p.answers(&w.globex, "/fcgi/in/run.php/x", 503);
     p.answers(&w.globex, "/http/run.php/x", 503);
 }
+
+CLAIM(a_program_of_mod_actions_gives_no_file_that_its_client_may_not_ask_for) {
+    const World& w = world();
+    for (const std::string gate : {"<Location /docs/own>\nMTLSAllow partner globex\n</Location>\n",
+                                   "<Directory ROOT/docs/own>\nMTLSAllow partner globex\n</Directory>\n",
+                                   "<Directory ROOT/docs/own>\nRequire mtls-partner globex\n</Directory>\n",
+                                   "<Location /docs/own>\nAuthType MTLS\nRequire user globex\n</Location>\n"}) {
+        Site site;
+        for (const char* name : {"cgi", "actions", "include", "authz_user"}) site.load(name);
+        const std::string root = site.httpd.path("htdocs");
+        site.httpd.write("htdocs/docs/own/a.md", "own");
+        site.httpd.write("htdocs/docs/pub/a.md", "pub");
+        site.httpd.write("htdocs/docs/page.shtml", "[<!--#include virtual=\"/run/show.cgi\" -->]");
+        for (const char* name : {"show.cgi", "front.cgi"}) {
+            const std::string file = "htdocs/run/" + std::string(name);
+            site.httpd.write(file, "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; cat \"$PATH_TRANSLATED\"\n");
+            std::filesystem::permissions(site.httpd.path(file), std::filesystem::perms(0755));
+        }
+        std::string lines = gate;
+        for (std::size_t at; (at = lines.find("ROOT")) != std::string::npos;) lines.replace(at, 4, root);
+        site.vhost("ScriptAlias /run/ \"" + root + "/run/\"\nScriptAlias /also/ \"" + root + "/run/\"\n");
+        site.start("<Directory \"" + root +
+                   "\">\nOptions +Includes\nAcceptPathInfo On\nAddOutputFilter INCLUDES .shtml\n" +
+                   "AddHandler shown .md\n</Directory>\nAction shown /run/show.cgi\n" + lines);
+        const auto got = [&](const Identity* who, const std::string& path) { return site.get(who, path).body; };
+        for (const std::string program : {"/run/show.cgi", "/also/show.cgi", "/docs/page.shtml"}) {
+            for (const Identity* who : {&w.acme, static_cast<const Identity*>(nullptr)}) {
+                const std::string body = got(who, program + "/docs/own/a.md");
+                check(body.find("own") == std::string::npos, gate + program + body, __FILE__, __LINE__);
+                check(got(who, program + "/docs/pub/a.md").find("pub") != std::string::npos, program, __FILE__,
+                      __LINE__);
+            }
+            check(got(&w.globex, program + "/docs/own/a.md").find("own") != std::string::npos, gate + program, __FILE__,
+                  __LINE__);
+        }
+        CHECK_EQUAL(got(&w.globex, "/docs/own/a.md"), "own");
+        CHECK_EQUAL(site.get(&w.globex, "/docs/own/a.md", "", "POST").body, "own");
+        CHECK_EQUAL(got(nullptr, "/docs/pub/a.md"), "pub");
+        CHECK_EQUAL(site.get(&w.acme, "/docs/own/a.md").status, 403);
+        // Another program answers for its own paths.
+        CHECK_EQUAL(site.get(&w.acme, "/run/front.cgi/docs/own/a.md").status, 200);
+    }
+}

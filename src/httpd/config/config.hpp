@@ -151,20 +151,21 @@ struct State {
     Where event_command_at;
     std::optional<std::string> fetch_user;  // MTLSFetchUser
     Where fetch_user_at;
-    PolicyDatabase* database = nullptr;       // MTLSPolicyDatabase; null: none
-    std::string seen_file;                    // sighting file, written by the keeper; empty: none
-    HeaderKeys forwarded_keys;                // of what MTLSForward sets: removed from requests
-    bool authenticates = false;               // there is an AuthType MTLS
-    bool has_providers = false;               // there is a Require mtls-*
-    bool removes_path_headers = false;        // removes path-overriding headers from requests
-    bool filters_trailers = false;            // a filter removes forbidden fields from trailers
-    bool looked_for_merging = false;          // of trailers: MergeTrailers
-    bool uses_captures = false;               // some rule names a capture of a section's regular expression
-    std::vector<SectionPattern> patterns;     // named by such rules; NameReference counts them from 1
-    bool compares = false;                    // some gate is LogOnly
-    bool has_live_anchors = false;            // some virtual host has MTLSClientCA On or Quiet
-    bool has_cache = false;                   // some module may cache responses
-    bool has_actions = false;                 // mod_actions may choose a program for a file
+    PolicyDatabase* database = nullptr;        // MTLSPolicyDatabase; null: none
+    std::string seen_file;                     // sighting file, written by the keeper; empty: none
+    HeaderKeys forwarded_keys;                 // of what MTLSForward sets: removed from requests
+    bool authenticates = false;                // there is an AuthType MTLS
+    bool has_providers = false;                // there is a Require mtls-*
+    bool removes_path_headers = false;         // removes path-overriding headers from requests
+    bool filters_trailers = false;             // a filter removes forbidden fields from trailers
+    bool looked_for_merging = false;           // of trailers: MergeTrailers
+    bool uses_captures = false;                // some rule names a capture of a section's regular expression
+    std::vector<SectionPattern> patterns;      // named by such rules; NameReference counts them from 1
+    bool compares = false;                     // some gate is LogOnly
+    bool has_live_anchors = false;             // some virtual host has MTLSClientCA On or Quiet
+    bool has_cache = false;                    // some module may cache responses
+    bool has_actions = false;                  // mod_actions may choose a program for a file
+    std::vector<std::string> action_programs;  // URL paths of such programs, outside of .htaccess
     bool requires_by_path = false;            // some Require line of some section may answer otherwise for another path
     std::vector<std::string> path_providers;  // names of such lines that a directive defines
     bool has_conditional_sections = false;    // of `sections`, some are <If>, <ElseIf> or <Else>

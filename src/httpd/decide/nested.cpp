@@ -174,14 +174,17 @@ std::optional<Objection> object_to_destination(request_rec* r) {
     if (std::string fault = read_destination(r, header, path); !fault.empty()) {
         return Objection{Reason::kBadPath, std::move(fault)};
     }
-    request_rec* const found = ap_sub_req_method_uri(r->method, path, r, nullptr);
+    return object_to_path(r, r->method, path, "its Destination " + in_quotes(path, 200) + " may not be written to: ");
+}
+
+std::optional<Objection> object_to_path(request_rec* r, const char* method, const char* path, const std::string& text) {
+    request_rec* const found = ap_sub_req_method_uri(method, path, r, nullptr);
     const RequestState* const request = find_state(found);
     std::optional<Objection> out;
     if (found->status != HTTP_OK && !was_let_in(found)) {
         const Reason reason =
             request != nullptr && request->denied_for ? request->denied_for->reason : Reason::kBadPath;
-        out = Objection{reason, "its Destination " + in_quotes(path, 200) +
-                                    " may not be written to: " + std::to_string(found->status)};
+        out = Objection{reason, text + std::to_string(found->status)};
     }
     ap_destroy_sub_req(found);
     return out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "httpd/config/config.hpp"
 #include "mtls_authz/decide/decision.hpp"
@@ -53,6 +54,9 @@ bool is_destination_of_backend(const request_rec* r) noexcept;
 
 // In fixups: why the Destination of a COPY or MOVE may not be written to, or nothing. mod_dav looks its own up.
 std::optional<Objection> object_to_destination(request_rec* r);
+
+// In fixups: an objection with `text` and the status if `path` may not be asked for by `method`.
+std::optional<Objection> object_to_path(request_rec* r, const char* method, const char* path, const std::string& text);
 
 // Whether the request would act elsewhere if a header of it replaced its method.
 bool acts_elsewhere_if_overridden(const request_rec* r);

@@ -14,6 +14,7 @@
 #include "httpd/decide/nested.hpp"
 #include "httpd/decide/request_state.hpp"
 #include "mtls_authz/base/request_path.hpp"
+#include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
 
@@ -330,6 +331,18 @@ std::optional<std::string_view> raw_path(const request_rec* r) {
     return raw && has_removed_segment(*raw) ? raw : std::nullopt;
 }
 
+// The PATH_INFO of a program that mod_actions may choose, by its path or its file's name: an alias may lead to it, too.
+// Null: none.
+const char* path_info_for_action(const request_rec* r) noexcept {
+    const char* const info = has_path_info(r) ? r->path_info : inherited_path_info(r);
+    const std::string_view uri = r->uri, file = r->filename != nullptr ? r->filename : "";
+    for (const std::string_view program : state().action_programs) {
+        if (is_below(program, uri)) return r->uri + program.size();
+        if (info != nullptr && (uri == program || file.ends_with(program.substr(program.rfind('/'))))) return info;
+    }
+    return nullptr;
+}
+
 // A backend that may find a file in the path itself. Of a balancer, the members are not known here.
 bool is_proxied_to_program(const request_rec* r) noexcept {
     return r->proxyreq != PROXYREQ_NONE && !is_proxied_as_decided(r);
@@ -422,6 +435,17 @@ bool is_plain(const request_rec* r) noexcept {
 bool is_read_otherwise_now(const request_rec* r) {
     return r->finfo.filetype == APR_REG && is_programs(r) &&
            (raw_path(r) || replaced_path(r) || next_refused(r) != nullptr);
+}
+
+std::optional<Objection> object_to_action(request_rec* r) {
+    if (r->uri == nullptr || is_proxied_as_decided(r)) return std::nullopt;
+    const char* const path = path_info_for_action(r);
+    if (path == nullptr || !std::string_view(path).starts_with('/')) return std::nullopt;
+    // mod_actions runs it for a request that was decided.
+    if (r->prev != nullptr && was_let_in(r->prev) && std::string_view(r->prev->uri) == path) return std::nullopt;
+    return object_to_path(r, "GET", ap_escape_uri(r->pool, path),
+                          "it gives the program of an Action line the file at " + in_quotes(path, 200) +
+                              ", which is to be asked for by its own path: ");
 }
 
 PathReadings read_path(request_rec* r) {

@@ -1,10 +1,12 @@
 // Backends may read a path differently from httpd's section matching: no reading may bypass a gate.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "httpd/config/httpd.hpp"
+#include "mtls_authz/decide/decision.hpp"
 
 namespace mtls::httpd {
 
@@ -25,5 +27,9 @@ PathReadings read_path(request_rec* r);
 // In fixups: whether the file turned out to be a program, which may read the path as written. The access checker did
 // not check that reading.
 bool is_read_otherwise_now(const request_rec* r);
+
+// In fixups: why mod_actions' program may not be run for the file that its PATH_INFO names, or nothing. It reads the
+// file itself (PATH_TRANSLATED), whatever httpd's look-up of that path was answered.
+std::optional<Objection> object_to_action(request_rec* r);
 
 }  // namespace mtls::httpd

@@ -342,6 +342,16 @@ bool may_set_action(const ap_directive_t& d) {
     return equal_nocase(d.directive, "Action") || equal_nocase(d.directive, "Script");
 }
 
+void note_actions() {
+    State& s = state();
+    s.has_actions = ap_find_linked_module("mod_actions.c") != nullptr && is_any_directive(may_set_action);
+    if (!s.has_actions) return;
+    for_every_directive([&s](const ap_directive_t& d) {
+        const auto words = config_words(may_set_action(d) && d.args != nullptr ? d.args : "");
+        if (words.size() > 1 && words[1].starts_with('/')) s.action_programs.push_back(words[1]);
+    });
+}
+
 extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
     return guarded(nullptr, HTTP_INTERNAL_SERVER_ERROR, [&] {
         start_reading(pconf);
@@ -349,7 +359,7 @@ extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
         hook_handlers();
         hook_patterns();
         note_path_requirements();
-        state().has_actions = ap_find_linked_module("mod_actions.c") != nullptr && is_any_directive(may_set_action);
+        note_actions();
         if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
         return OK;
     });
