@@ -240,3 +240,24 @@ CLAIM(one_section_whose_captures_are_others_below_is_a_gate_below) {
         CHECK_EQUAL(own.ask(&w.globex, "DELETE", "/dav/acme/"), 403);
     }
 }
+
+CLAIM(what_subversion_serves_of_a_whole_repository_passes_no_gate_below) {
+    const World& w = world();
+    Site site;
+    for (const char* file : {"svn/!svn/rvr/1/globex/f", "svn/globex/f", "svn/pub/!svnx/f", "whole/!svn/rvr/1/globex/f"})
+        site.httpd.write(std::string("htdocs/") + file, "text");
+    site.load("dav").start(site.httpd.load_dav_as_svn() + "DavLockDB logs/locks\n" + location("/svn", "DAV svn") +
+                           location("/svn/globex", "MTLSAllow partner globex") +
+                           location("/svn/acme", "Require mtls-partner acme") +
+                           location("/whole", "DAV svn\nMTLSAllow partner globex"));
+    for (const Identity* who : {&w.acme, &w.globex, static_cast<const Identity*>(nullptr)}) {
+        for (const char* path : {"/svn/!svn/rvr/1/globex/f", "/svn/%21svn/rvr/1/globex/f", "/svn/!svn"}) {
+            check_equal(site.get(who, path).status, 403, path, __FILE__, __LINE__);
+        }
+        CHECK_EQUAL(site.get(who, "/svn/!svn/me", "Depth: 0\r\n", "REPORT").status, 403);
+        CHECK_EQUAL(site.get(who, "/svn/pub/!svnx/f").status, 200);
+        CHECK_EQUAL(site.get(who, "/svn/globex/f").status, who == &w.globex ? 200 : 403);
+        CHECK_EQUAL(site.get(who, "/whole/!svn/rvr/1/globex/f").status, who == &w.globex ? 200 : 403);
+    }
+    CHECK_EQUAL(site.reason_for("/svn/!svn/rvr/1/globex/f"), "nested-gate");
+}

@@ -291,3 +291,19 @@ CLAIM(a_front_known_by_its_network_beside_the_proxy_protocol_is_warned_of) {
     d.is_silent_about(front("network=10.0.0.0/24"), said);
     d.is_silent_about("RemoteIPProxyProtocol Off\n" + front("network=10.0.0.0/24"), said);
 }
+
+CLAIM(a_gate_on_a_part_of_a_repository_that_subversion_serves_whole_is_warned_of) {
+    Draft d;
+    d.httpd.load("dav");
+    const std::string svn = d.httpd.load_dav_as_svn() + kPartner + location("/svn", "DAV svn"), said = "under /!svn/";
+    d.warns(svn + location("/svn/p", kNarrow), "DAV svn in <Location /svn>, with <Location /svn/p> at ");
+    d.warns(svn + location("/svn/p", kNarrow), "write AuthType MTLS there and AuthzSVNAccessFile");
+    d.warns(svn + location("/svn/p", "Require mtls-partner p"), said);
+    d.warns(svn + section("LocationMatch", "\"^/svn/(trunk|tags)/\"", kNarrow), said);
+    for (const char* path : {"/svn", "/svn/", "/", "/svnx/p"}) d.is_silent_about(svn + location(path, kNarrow), said);
+    d.is_silent_about(svn + location("/svn/p", "MTLSEnv All"), said);
+    Draft files;
+    files.httpd.load("dav");
+    files.httpd.load("dav_fs");
+    files.is_silent_about(kPartner + location("/svn", "DAV On") + location("/svn/p", kNarrow), said);
+}

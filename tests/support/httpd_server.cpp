@@ -248,6 +248,14 @@ void Httpd::copy_module() {
     paths_.module = copy;
 }
 
+std::string Httpd::load_dav_as_svn() const {
+    std::string module = file_text(paths_.modules + "/mod_dav_fs.so");
+    const std::string provider("filesystem\0", 11), svn("svn\0\0\0\0\0\0\0\0", 11);
+    module.replace(module.find(provider), provider.size(), svn);
+    write("mod_dav_svn.so", module);
+    return "LoadModule dav_fs_module \"" + path("mod_dav_svn.so") + "\"\n";
+}
+
 void Httpd::configure(const std::string& lines, const std::string& mpm) {
     is_prefork_ = mpm == "prefork";
     std::ostringstream out;

@@ -42,6 +42,9 @@ public:
     void write(const std::string& name, const std::string& content) const;
     std::string path(const std::string& name) const { return root_ + "/" + name; }
 
+    // LoadModule of a copy of mod_dav_fs that serves `DAV svn`.
+    std::string load_dav_as_svn() const;
+
     // Adds to the environment of httpd and of its commands.
     void set_environment(const std::string& name, const std::string& value) {
         environment_.push_back(name + "=" + value);

@@ -202,7 +202,22 @@ bool reaches_below(const request_rec* r) {
     return method_number_of(r) != M_DELETE || is_served_by_dav(r) || apr_table_get(r->headers_in, "Depth") != nullptr;
 }
 
+std::string repository_of(const request_rec* r) {
+    const std::string_view path = r->uri != nullptr ? r->uri : "";
+    for (const std::string& special : state().svn_uris) {
+        for (std::size_t at = 0; (at = path.find(special, at)) != path.npos; ++at) {
+            if (covers(special, path.substr(at))) return at > 0 ? std::string(path.substr(0, at)) : "/";
+        }
+    }
+    return {};
+}
+
 const GateSection* nested_gate(const request_rec* r) {
+    if (const std::string repository = repository_of(r); !repository.empty()) {
+        request_rec all = *r;
+        all.uri = const_cast<char*>(repository.c_str());
+        return find_below(&all, state().sections, is_other_gate);
+    }
     if (!reaches(r)) return nullptr;
     const DirConfig& here = dir_config(r);
     const GateSection* const gate = find_below(r, state().sections, is_other_gate);

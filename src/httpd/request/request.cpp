@@ -70,7 +70,7 @@ bool is_settled(const request_rec* r, const DirConfig& config, const RequestStat
     const State& s = state();
     const bool is_simple = !config.has_provider && !config.remote_user.value_or(false) && !s.has_cache;
     return d.granted() && is_initial(r) && is_simple && config.forward == nullptr && d.has_one_reading &&
-           !acts_on_all_below(r) && !request.overrides_method && r->method_number != M_TRACE;
+           !may_reach_below(r) && !request.overrides_method && r->method_number != M_TRACE;
 }
 
 void decide_anew(request_rec* r, RequestState& request, const DirConfig& config) {
@@ -163,7 +163,7 @@ int refuse(request_rec* r, RequestState& request, const Objection& objection) {
 // The common case outside of gates: no subrequest or redirect, and no reading of the path is behind a gate.
 bool is_out_of_reach(const request_rec* r) {
     const DirConfig& config = dir_config(r);
-    return is_initial(r) && !has_gate(config) && !config.has_provider && !acts_on_all_below(r) && is_plain(r);
+    return is_initial(r) && !has_gate(config) && !config.has_provider && !may_reach_below(r) && is_plain(r);
 }
 
 // httpd copied the user of the originating request, and ran neither logins nor Require lines, because the merged

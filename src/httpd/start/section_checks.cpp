@@ -13,6 +13,26 @@ namespace mtls::httpd {
 namespace {
 
 using Kind = GateSection::Kind;
+
+bool has_line(const ap_directive_t* section, const char* name) {
+    const ap_directive_t* line = section->first_child;
+    while (line != nullptr && !equal_nocase(line->directive, name)) line = line->next;
+    return line != nullptr;
+}
+
+// Whether a section with checks applies to a part of a repository alone. `has_several`: each folder in `path` is one.
+bool is_within_repository(const GateSection& section, std::string_view path, bool has_several) {
+    const DirConfig& c = *section.config;
+    const bool is_location = section.kind == Kind::kLocation || section.kind == Kind::kLocationMatch;
+    const std::string_view prefix = section.literal_prefix;
+    if (!is_location || !is_below(path, prefix)) return false;
+    if (!is_enforced(c) && !c.has_provider && !section.authenticates) return false;
+    std::string_view rest = prefix.substr(path.size());
+    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+    if (has_several) rest.remove_prefix(std::min(rest.find('/'), rest.size()));
+    return rest.find_first_not_of('/') != rest.npos || (!has_several && !is_literal_location(section));
+}
+
 // Of mod_proxy: a list by which a client may begin a tunnel in which it speaks HTTP again.
 bool is_wide_upgrade(const std::string& word) {
     constexpr std::string_view kUpgrade = "upgrade=";
@@ -81,6 +101,25 @@ void check_tunnels(const server_rec* s, Findings& findings) {
                 " to a WebSocket beside gates: mod_proxy_wstunnel opens the tunnel whatever the backend answers, and a "
                 "client asks the backend through it for every path, and no gate is asked; load mod_proxy_http, and "
                 "leave ProxyWebsocketFallbackToProxyHttp On");
+    });
+}
+
+// mod_dav_svn serves a whole repository below /!svn/ too, so no request there passes a gate for a part of it.
+void check_subversion(const server_rec* s, const Sections& sections, Findings& findings) {
+    for_each_directive(s, [&](const ap_directive_t& d) {
+        const auto path = serves_subversion(d) ? literal_location(path_section_of(&d)) : std::nullopt;
+        if (!path) return;
+        const bool has_several = has_line(path_section_of(&d), "SVNParentPath");
+        const auto gate = std::find_if(sections.begin(), sections.end(), [&](const GateSection* section) {
+            return is_within_repository(*section, *path, has_several);
+        });
+        if (gate == sections.end()) return;
+        warn(findings, place_of(&d),
+             "DAV svn in <Location " + std::string(*path) + ">, with " + (*gate)->title() + " at " +
+                 (*gate)->where.str() +
+                 " below: Subversion's clients reach each file under /!svn/, which is nested-gate here, so they cannot "
+                 "work; gate the repository as a whole, and write AuthType MTLS there and AuthzSVNAccessFile "
+                 "(mod_authz_svn) for its folders");
     });
 }
 
@@ -280,6 +319,7 @@ void check_servers(const server_rec* main_server, const Policy* policy, Findings
         if (sections.empty()) continue;
         check_order(s, sections, findings);
         check_reach(s, sections, findings);
+        check_subversion(s, sections, findings);
         check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
     }
 }
@@ -347,6 +387,10 @@ void check_grants(const Policy& policy, Findings& findings) {
 }  // namespace
 
 bool is_main_server(const server_rec* s) { return !s->is_virtual; }
+
+bool serves_subversion(const ap_directive_t& d) {
+    return equal_nocase(d.directive, "DAV") && d.args != nullptr && equal_nocase(trim(d.args), "svn");
+}
 
 void check_sections(server_rec* main_server, const Policy* policy, std::vector<Diagnostic>& findings) {
     for (const GateSection* section : state().sections) check_mode(*section, findings);

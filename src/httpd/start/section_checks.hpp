@@ -10,6 +10,9 @@ namespace mtls::httpd {
 
 bool is_main_server(const server_rec* s);
 
+// `DAV svn`.
+bool serves_subversion(const ap_directive_t& d);
+
 // Checks the sections of all servers against each other and against the policy, if there is one.
 void check_sections(server_rec* main_server, const Policy* policy, std::vector<Diagnostic>& findings);
 

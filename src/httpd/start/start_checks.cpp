@@ -352,6 +352,19 @@ void note_actions() {
     });
 }
 
+void note_subversion() {
+    if (!is_any_directive(serves_subversion)) return;
+    auto& uris = state().svn_uris;
+    uris.emplace_back("/!svn");
+    for_every_directive([&uris](const ap_directive_t& d) {
+        if (!equal_nocase(d.directive, "SVNSpecialURI")) return;
+        for (const std::string& word : config_words(d.args != nullptr ? d.args : "")) {
+            const std::size_t first = word.find_first_not_of('/'), last = word.find_last_not_of('/');
+            if (first != word.npos) uris.push_back('/' + word.substr(first, last - first + 1));
+        }
+    });
+}
+
 extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
     return guarded(nullptr, HTTP_INTERNAL_SERVER_ERROR, [&] {
         start_reading(pconf);
@@ -360,6 +373,7 @@ extern "C" int on_pre_config(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) {
         hook_patterns();
         note_path_requirements();
         note_actions();
+        note_subversion();
         if (is_any_directive(authenticates_by_certificate)) hook_path_overrides();
         return OK;
     });
