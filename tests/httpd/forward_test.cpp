@@ -301,6 +301,23 @@ CLAIM(a_request_header_of_mod_headers_that_would_replace_what_is_handed_over_is_
                    "no partner has an MTLSAttribute of this name (did you mean 'tenant'?)");
 }
 
+CLAIM(a_request_header_that_a_client_could_have_dropped_is_warned_of) {
+    Site site;
+    const auto said = [&](const std::string& line) {
+        site.httpd.configure(World::policy() + location("/app", "MTLSAllow any-partner\n" + line));
+        const auto out = site.httpd.run({"-t"});
+        CHECK_EQUAL(out.status, 0);
+        return out.text;
+    };
+    CHECK_CONTAINS(said("RequestHeader set X-Partner %{MTLS_PARTNER}e"), "write MTLSForward partner=X-Partner");
+    CHECK_CONTAINS(said("RequestHeader set X-P \"expr=%{reqenv:MTLS_GROUPS}\""), "write MTLSForward groups=X-P");
+    CHECK_CONTAINS(said("RequestHeader add X-Tenant %{MTLS_ATTR_TENANT}e"), "write MTLSForward attr.TENANT=X-Tenant");
+    for (const char* line : {"MTLSForward partner=X-Partner", "RequestHeader set X-Partner %{OTHER}e",
+                             "RequestHeader unset X-Partner", "Header set X-Partner %{MTLS_PARTNER}e"}) {
+        CHECK(said(line).find("write MTLSForward") == std::string::npos);
+    }
+}
+
 CLAIM(mod_headers_replaces_what_is_handed_over_indeed) {
     // An early RequestHeader line is executed before MTLSForward.
     Proxied p(

@@ -66,6 +66,28 @@ void check_request_header(const ap_directive_t& d, const std::vector<ForwardLine
     }
 }
 
+// The argument of MTLSForward for a variable that the value reads, with `=` at its end; "" if there is none.
+std::string argument_for(std::string_view value) {
+    constexpr std::string_view kAttribute = "MTLS_ATTR_";
+    if (value.find("MTLS_PARTNER") != value.npos) return "partner=";
+    if (value.find("MTLS_GROUPS") != value.npos) return "groups=";
+    const std::size_t at = value.find(kAttribute);
+    if (at == value.npos) return {};
+    const std::string_view name = value.substr(at + kAttribute.size());
+    return "attr." + std::string(name.substr(0, name.find_first_of("})'\" "))) + '=';
+}
+
+void check_header_from_variable(const ap_directive_t& d, std::vector<Diagnostic>& findings) {
+    const auto words = config_words(d.args != nullptr ? d.args : "");
+    const std::string argument = words.size() > 2 ? argument_for(words[2]) : "";
+    if (argument.empty()) return;
+    const std::string name = escape_for_reader(words[1], 100);
+    findings.push_back({Diagnostic::Severity::kWarning, place_of(&d),
+                        "RequestHeader " + words[0] + " " + name +
+                            " hands on what a gate found, and a client can have mod_proxy drop it (Connection: " +
+                            name + ") and send its own in another spelling: write MTLSForward " + argument + name});
+}
+
 void check_attributes(const Policy& policy, const ForwardLine& line, std::vector<Diagnostic>& findings) {
     for (const ForwardedHeader& header : line.headers) {
         if (header.holds != ForwardedHeader::Holds::kAttribute) continue;
@@ -91,10 +113,11 @@ void check_attributes(const Policy& policy, const ForwardLine& line, std::vector
 
 void check_forwarding(const Policy& policy, std::vector<Diagnostic>& findings) {
     const auto lines = forward_lines();
-    if (lines.empty()) return;
     for (const ForwardLine& line : lines) check_attributes(policy, line, findings);
     for_every_directive([&](const ap_directive_t& d) {
-        if (equal_nocase(d.directive, "RequestHeader")) check_request_header(d, lines, findings);
+        if (!equal_nocase(d.directive, "RequestHeader")) return;
+        check_request_header(d, lines, findings);
+        check_header_from_variable(d, findings);
     });
 }
 
