@@ -114,6 +114,8 @@ void try_forgeries(Behind& behind, int port, const std::string& header, const st
     CHECK_EQUAL(behind.reason_for("/gate/forged"), "unknown-partner");
     CHECK_EQUAL(TlsClient(port, {}).get("/gate/forged2", forged).status, 403);
     check_told(TlsClient(port, as_acme).get("/gate/forged3", forged), "acme");
+    // Nor have the front leave it out.
+    check_told(TlsClient(port, as_acme).get("/gate/forged5", "Connection: " + header + "\r\n"), "acme");
     std::string underscored = header;
     std::replace(underscored.begin(), underscored.end(), '-', '_');
     CHECK(TlsClient(port, as_unnamed).get("/gate/forged4", underscored + ": " + value + "\r\n").status != 200);
@@ -170,7 +172,8 @@ CLAIM(httpd_in_front_hands_on_percent_encoded_pem) {
     front.set_log_level("warn");
     for (const char* module : {"proxy", "proxy_http"}) front.load(module);
     front.set_vhost_lines(
-        "RequestHeader set X-Client-Cert \"expr=%{escape:%{SSL_CLIENT_CERT}}\"\nSSLProxyEngine On\n"
+        "RequestHeader set X-Client-Cert \"expr=%{escape:%{SSL_CLIENT_CERT}}\"\nRequestHeader unset Connection\n"
+        "SSLProxyEngine On\n"
         "SSLProxyMachineCertificateFile lb.pem\nSSLProxyCACertificateFile server.pem\nSSLProxyCheckPeerName Off\n"
         "ProxyPass / https://localhost:" +
         behind.port() + "/\n");

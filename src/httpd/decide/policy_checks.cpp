@@ -127,8 +127,8 @@ void check_gates_of(const Partner& front, std::vector<Diagnostic>& findings) {
         if (is_closed_to_it || !may_allow(gate, front)) continue;
         warn(findings, section->where,
              section->title() + " lets in the front " + std::string(front.name) +
-                 " for itself: so every client it forwards without a certificate passes; name the partners that may "
-                 "pass, or add MTLSDeny partner " +
+                 " for itself: so every client passes that sends it no certificate, or has it drop the header "
+                 "(Connection); name the partners that may pass, or add MTLSDeny partner " +
                  std::string(front.name));
     }
 }
