@@ -213,9 +213,10 @@ std::string repository_of(const request_rec* r) {
 }
 
 const GateSection* nested_gate(const request_rec* r) {
-    if (const std::string repository = repository_of(r); !repository.empty()) {
+    if (is_of_subversion(r)) {
+        std::string repository = repository_of(r);
         request_rec all = *r;
-        all.uri = const_cast<char*>(repository.c_str());
+        all.uri = repository.data();
         return find_below(&all, state().sections, is_other_gate);
     }
     if (!reaches(r)) return nullptr;

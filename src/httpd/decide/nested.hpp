@@ -22,13 +22,11 @@ inline bool acts_on_all_below(const request_rec* r) {
 // Of a URI that mod_dav_svn keeps for itself (/svn/!svn/rvr/1/x), the repository's path (/svn): it serves all that is
 // below, past the gates there. Empty: of no such URI.
 [[gnu::noinline]] std::string repository_of(const request_rec* r);
-inline bool may_be_of_subversion(const request_rec* r) {
-    return !state().svn_uris.empty() && !repository_of(r).empty();
-}
+inline bool is_of_subversion(const request_rec* r) { return !state().svn_uris.empty() && !repository_of(r).empty(); }
 
 // Whether the request may act below its path: false for nearly all, and cheap.
 inline bool may_reach_below(const request_rec* r) {
-    return r->main != nullptr || acts_on_all_below(r) || may_be_of_subversion(r);
+    return r->main != nullptr || acts_on_all_below(r) || is_of_subversion(r);
 }
 
 // A gate below what the request would act on, or nullptr. Exact in fixups only: before, a script counts as a file.

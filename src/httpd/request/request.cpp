@@ -222,7 +222,9 @@ int decide_again(request_rec* r, RequestState& request, const DirConfig& config)
     }
     if (const auto objection = gate ? std::nullopt : find_objection(r)) return refuse(r, request, *objection);
     if (const auto objection = object_to_destination(r)) return refuse(r, request, *objection);
-    if (const auto objection = object_to_action(r)) return refuse(r, request, *objection);
+    if (!state().action_programs.empty()) {
+        if (const auto objection = object_to_action(r)) return refuse(r, request, *objection);
+    }
     // httpd skipped it, Satisfy Any bypassed it, or it was for another path.
     if (is_to_be_authorized(r, request)) {
         if (!gate) request.handover = nullptr;
