@@ -8,8 +8,8 @@
 
 namespace mtls::httpd {
 
-// Adds a warning for each RequestHeader line that changes a header of MTLSForward, or sets one from the partner, and for
-// each attr.NAME that no partner has.
+// Adds a warning for each RequestHeader line that changes a header of MTLSForward, or sets one from the partner, and
+// for each attr.NAME that no partner has.
 void check_forwarding(const Policy& policy, std::vector<Diagnostic>& findings);
 
 }  // namespace mtls::httpd
