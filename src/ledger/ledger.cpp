@@ -34,8 +34,13 @@ std::vector<Example> Examples::newest(Reason reason) const {
 
 void Children::report(const ChildInfo& info) noexcept {
     for (Slot& slot : slots_) {
+        if (slot.pid.load() != info.pid) continue;
+        slot.info.write(info);
+        return;
+    }
+    for (Slot& slot : slots_) {
         std::int32_t owner = slot.pid.load();
-        const bool is_free = owner == 0 || owner == info.pid || is_process_gone(owner);
+        const bool is_free = owner == 0 || is_process_gone(owner);
         if (!is_free || !slot.pid.compare_exchange_strong(owner, info.pid)) continue;
         slot.info.write(info);
         return;

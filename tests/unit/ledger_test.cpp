@@ -147,6 +147,21 @@ CLAIM(children_that_are_gone_are_not_shown) {
     CHECK_EQUAL(ledger->children.alive().size(), 0U);
 }
 
+CLAIM(a_child_is_shown_once_though_a_place_before_its_own_is_free_by_now) {
+    Ledger* const ledger = Ledger::create();
+    ChildInfo parent, own;
+    parent.pid = getppid();
+    own.pid = getpid();
+    ledger->children.report(parent);
+    ledger->children.report(own);
+    ledger->children.remove(getppid());
+    own.changes = 7;
+    ledger->children.report(own);
+    const auto alive = ledger->children.alive();
+    CHECK_EQUAL(alive.size(), 1U);
+    CHECK_EQUAL(alive.front().changes, 7U);
+}
+
 CLAIM(the_newest_examples_of_each_reason_are_kept) {
     Ledger* const ledger = Ledger::create();
     for (int i = 1; i <= 5; ++i) {
