@@ -279,11 +279,31 @@ CLAIM(grants_in_the_audit_log_name_the_certificates_to_ask_about) {
     CHECK_CONTAINS(r.decision(), "deny: revoked");
     CHECK_CONTAINS(r.decision("other.pem"), "allow: granted");
     CHECK_CONTAINS(r.expect_fetch(1, {"--seen", "none.log"}), "none.log: cannot be read");
-    // A line of a certificate that has expired goes.
+}
+
+CLAIM(a_line_goes_when_an_answer_of_its_ca_is_younger_than_its_certificate) {
+    Responder r;
+    const Identity globex = make_ca("Globex CA");
+    r.file("globex.pem", globex.cert_pem()).file("api.pem", make_client("g", "g", globex).cert_pem());
+    r.file("q.conf", "<MTLSPartner globex>\nMTLSIdentity CN:g\nMTLSTrustAnchor globex.pem\n</MTLSPartner>\n");
+    OpensslResponder other_ca(globex);
+    r.server.revoked["0A01"] = "keyCompromise";
+    r.ask(0);
     std::string lines = r.lines();
-    lines.replace(lines.find("until 2050"), 10, "until 2020");
+    lines.replace(lines.find("until 20") + 6, 4, "2020");
     r.file("out/revoked/ocsp.conf", lines);
+    // Not by this machine's clock, which may be wrong, and not by another CA's answer.
+    r.server.replayed = "no answer";
     r.expect_fetch(0);
+    CHECK_EQUAL(r.lines(), lines);
+    r.expect_fetch(1, {"--policy", "q.conf", "--ocsp", "globex.pem=" + other_ca.url(), "--cert", "api.pem", "--cert",
+                       "other.pem", "--ocsp", "ca.pem=" + r.server.url()});
+    CHECK_EQUAL(other_ca.requests(), 1U);
+    CHECK_EQUAL(r.lines(), lines);
+    r.server.replayed.clear();
+    const std::string said = r.expect_fetch(0, {"--ocsp", "ca.pem=" + r.server.url(), "--cert", "other.pem"});
+    CHECK_CONTAINS(said,
+                   "ocsp.conf: certificate a01 has expired, by the clock of its CA's responder: its line is taken");
     CHECK(r.lines().find("MTLSRevoke") == std::string::npos);
     CHECK_CONTAINS(r.lines(), "# Written by mtls-authz fetch");
 }

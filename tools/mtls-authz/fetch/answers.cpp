@@ -175,6 +175,8 @@ std::string RevokedLines::read() {
 
 RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& answer) {
     const std::lock_guard lock(mutex_);
+    std::int64_t& time = time_[hex(bytes_of(leaf.issuer->key))];
+    time = std::max(time, answer.this_update);
     const std::string id = leaf.id(), what = "certificate " + leaf.serial + " of " + quoted(leaf.issuer->name_text);
     const auto line = lines_.find(id);
     const auto old = line != lines_.end() ? read_line(line->second) : std::nullopt;
@@ -227,13 +229,18 @@ std::string RevokedLines::last_answer(const SeenLeaf& leaf) const {
            format_time(note->second.this_update) + (until != 0 ? ", for until " + format_time(until) : "");
 }
 
-std::string RevokedLines::write(std::int64_t now) {
+std::string RevokedLines::write() {
     const std::lock_guard lock(mutex_);
     std::erase_if(lines_, [&](const auto& line) {
-        const auto read = read_line(line.second);
-        const bool has_expired = read && read->not_after != 0 && read->not_after + kDay < now;
-        if (has_expired) store_.answers.erase(line.first);
-        return has_expired;
+        const auto& [id, text] = line;
+        const auto read = read_line(text);
+        const auto time = time_.find(id.substr(0, id.find(':')));
+        if (!read || read->not_after == 0 || time == time_.end() || time->second < read->not_after + kDay) return false;
+        report_.add({Fetched::kNew, "ocsp", "", path(),
+                     "certificate " + id.substr(id.find(':') + 1) +
+                         " has expired, by the clock of its CA's responder: its line is taken out"});
+        store_.answers.erase(id);
+        return true;
     });
     std::string content(kHeader);
     for (const std::string& line : others_) content += line + "\n";

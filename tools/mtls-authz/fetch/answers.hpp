@@ -32,7 +32,7 @@ std::vector<OcspJob> find_ocsp_jobs(const SeenLeaves& seen, const Sources& sourc
 // again, and lines of other origin are kept. Thread-safe.
 class RevokedLines {
 public:
-    explicit RevokedLines(Store& store) : store_(store) {}
+    RevokedLines(Store& store, Report& report) : store_(store), report_(report) {}
     std::string path() const;
     // Returns why the file cannot be read, or ""; after an error do not write. A missing file is restored from the
     // notes.
@@ -49,15 +49,18 @@ public:
     bool is_final(const SeenLeaf& leaf) const;
     // The last answer, as text for people.
     std::string last_answer(const SeenLeaf& leaf) const;
-    // Drops lines of expired certificates, and writes changes. Returns the error, or "".
-    std::string write(std::int64_t now);
+    // Drops and reports lines of expired certificates, and writes changes. Returns the error, or "". This machine's
+    // clock may be wrong: a certificate has expired if an answer of this run, of the same CA, is from after its end.
+    std::string write();
 
 private:
     mutable std::mutex mutex_;
     Store& store_;
+    Report& report_;
     std::string content_;                       // of the file
     std::vector<std::string> others_;           // lines that fetch did not write
     std::map<std::string, std::string> lines_;  // by id
+    std::map<std::string, std::int64_t> time_;  // thisUpdate of the newest answer of this run, by the CA's key, hex
 };
 
 // Asks about each leaf of one job, and reports the results.

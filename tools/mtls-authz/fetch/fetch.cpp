@@ -42,7 +42,12 @@ void run_side_by_side(const std::vector<Job>& jobs) {
 class Fetch {
 public:
     Fetch(const FetchOptions& options, Store& store, const Sources& sources, const Client& client, Report& report)
-        : options_(options), store_(store), sources_(sources), client_(client), report_(report), lines_(store) {}
+        : options_(options),
+          store_(store),
+          sources_(sources),
+          client_(client),
+          report_(report),
+          lines_(store, report) {}
 
     void run(const std::vector<BundleJob>& bundles) {
         const SeenLeaves seen = read_seen(options_.certificates, options_.audit_logs, sources_, now_, report_);
@@ -103,7 +108,7 @@ private:
         report_.add({Fetched::kFailed, "ocsp", "", lines_.path(), fault, "what it holds stays in force"});
     }
     void write_lines() {
-        const std::string fault = lines_.write(now_);
+        const std::string fault = lines_.write();
         if (!fault.empty()) fail_lines(fault);
     }
     // Writes the fetched content, notes it, and reports the result.
