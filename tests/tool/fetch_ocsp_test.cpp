@@ -308,6 +308,35 @@ CLAIM(a_line_goes_when_an_answer_of_its_ca_is_younger_than_its_certificate) {
     CHECK_CONTAINS(r.lines(), "# Written by mtls-authz fetch");
 }
 
+CLAIM(a_line_that_the_server_does_not_read_is_made_again) {
+    const std::string decimal = "12345678901234567890", longer = "11" + std::string(40, '0');
+    for (const std::string& serial : {decimal, longer}) {
+        Responder r;
+        r.server.known.push_back(serial);
+        r.server.revoked[serial] = "keyCompromise";
+        r.file("leaf.pem", issue(client_spec(serial), &r.ca).cert_pem());
+        r.ask(0);
+        const std::string lines = r.lines();
+        // As an earlier version wrote it.
+        std::string old = lines;
+        const std::string key = Json::parse(r.run({"facts", "ca.pem"}).text)["spki_sha256"];
+        if (serial == decimal) {
+            old.replace(old.find("cert-serial:0x"), 14, "cert-serial:");
+        } else {
+            const std::size_t pin = old.find(" sha256:");
+            old.replace(pin, 8 + 64, " issuer.spki-sha256:" + key + " cert-serial:" + serial);
+        }
+        r.file("out/revoked/ocsp.conf", old);
+        CHECK_CONTAINS(r.decision(), "allow: granted");
+        // Without an answer, where the line says enough.
+        r.server.replayed = serial == decimal ? "no answer" : "";
+        CHECK_CONTAINS(r.ask(0), serial == decimal ? "is written as the server reads it" : "is revoked since");
+        CHECK_CONTAINS(r.decision(), "deny: revoked");
+        CHECK_CONTAINS(r.decision("other.pem"), "allow: granted");
+        if (serial == decimal) CHECK_EQUAL(r.lines(), lines);
+    }
+}
+
 CLAIM(responders_are_those_of_the_policy) {
     Responder r;
     CertSpec spec = client_spec("0a01");

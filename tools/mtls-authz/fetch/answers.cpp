@@ -145,6 +145,19 @@ std::optional<ReadLine> read_line(const std::string& line) {
                     note.find(", certificateHold") != std::string::npos};
 }
 
+// A line of fetch as cert-serial: reads it.
+std::string repaired(const std::string& line) {
+    constexpr std::string_view kSerial = "cert-serial:";
+    std::string out;
+    for (const std::string& word : config_words(line)) {
+        const bool is_serial = word.starts_with(kSerial);
+        out += (out.empty() ? "" : " ") +
+               (is_serial ? std::string(kSerial) + written_serial(read_serial(word.substr(kSerial.size())))
+                          : config_quote(word));
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string RevokedLines::path() const { return store_.path(kFile); }
@@ -155,7 +168,7 @@ std::string RevokedLines::read() {
     content_ = content.value();
     if (trim(content_).empty()) {
         for (const auto& [id, note] : store_.answers) {
-            if (!note.line.empty()) lines_[id] = note.line;
+            if (!note.line.empty()) keep(id, note.line);
         }
         return {};
     }
@@ -165,12 +178,28 @@ std::string RevokedLines::read() {
         const std::string line(part);
         const auto ours = read_line(line);
         if (ours) {
-            lines_[ours->id] = line;
+            keep(ours->id, line);
         } else if (!trim(line).empty()) {
             others_.push_back(line);
         }
     }
     return {};
+}
+
+void RevokedLines::keep(const std::string& id, const std::string& line) {
+    if (is_usable(line)) {
+        lines_[id] = line;
+        return;
+    }
+    const std::string better = repaired(line);
+    if (!is_usable(better)) {
+        others_.push_back(line);
+        return;
+    }
+    lines_[id] = better;
+    report_.add({Fetched::kNew, "ocsp", "", path(),
+                 "the line of certificate " + id.substr(id.find(':') + 1) +
+                     " refused nothing: it is written as the server reads it"});
 }
 
 RevokedLines::Change RevokedLines::take(const SeenLeaf& leaf, const OcspAnswer& answer) {

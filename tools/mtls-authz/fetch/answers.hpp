@@ -35,7 +35,7 @@ public:
     RevokedLines(Store& store, Report& report) : store_(store), report_(report) {}
     std::string path() const;
     // Returns why the file cannot be read, or ""; after an error do not write. A missing file is restored from the
-    // notes.
+    // notes. A line that the server does not read is repaired, and that reported, or does not count.
     std::string read();
 
     // The change that an answer makes; "" if none. A `good` that is older than the last answer, or contradicts one of
@@ -54,6 +54,8 @@ public:
     std::string write();
 
 private:
+    void keep(const std::string& id, const std::string& line);
+
     mutable std::mutex mutex_;
     Store& store_;
     Report& report_;
