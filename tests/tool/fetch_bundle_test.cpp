@@ -85,6 +85,34 @@ CLAIM(a_bundle_comes_from_its_https_web_endpoint_and_never_goes_back) {
     CHECK_EQUAL(e.kept(), "{");
 }
 
+CLAIM(a_second_endpoint_of_a_trust_domain_is_asked_where_the_first_has_no_bundle) {
+    Endpoint e;
+    e.serve_as(issue(server_spec({{GEN_DNS, "localhost"}}), &e.web_ca));
+    const std::string at = "partner.example=" + e.url();
+    e.file("out/bundles/partner.example.json", bundle_of(e.spiffe_ca, 5));
+    e.publish(bundle_of(e.spiffe_ca, 10));
+    e.nginx->put("second.json", bundle_of(e.spiffe_ca, 7));
+    const std::vector<std::string> second = {"--bundle", "partner.example=" + e.url("/second.json")};
+    for (const char* const result : {"new: ", "unchanged: "}) {
+        const std::string said = e.fetch_by(0, at, second);
+        CHECK_CONTAINS(said, result + e.url());
+        CHECK(said.find("second.json") == std::string::npos);
+        CHECK_EQUAL(e.kept(), bundle_of(e.spiffe_ca, 10));
+    }
+    e.publish("<html>");
+    const std::string both = e.fetch_by(1, at, second);
+    CHECK_CONTAINS(both, "is not JSON");
+    CHECK_CONTAINS(both, "; " + e.url("/second.json") + ": the bundle has sequence 7");
+    CHECK_CONTAINS(both, "; the bundle with sequence 10 stays in force");
+    e.nginx->put("second.json", bundle_of(e.spiffe_ca, 11));
+    CHECK_CONTAINS(e.fetch_by(0, at, second), "sequence 11");
+    // Each trust domain by itself.
+    e.publish(bundle_of(e.spiffe_ca, 12));
+    const std::string said = e.fetch_by(0, at, {"--bundle", "other.example=" + e.url("/second.json")});
+    CHECK_CONTAINS(said, "sequence 12");
+    CHECK_CONTAINS(said, "other.example.json: the bundle with sequence 11");
+}
+
 CLAIM(a_bundle_endpoint_has_to_be_the_right_server) {
     Endpoint e;
     const std::string at = "partner.example=" + e.url();

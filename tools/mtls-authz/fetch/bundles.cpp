@@ -72,8 +72,8 @@ std::string objection_to(const SpiffeBundle& bundle, const std::optional<SpiffeB
 
 }  // namespace
 
-Result<BundleJob> BundleJob::parse(const std::string& text) {
-    BundleJob out;
+Result<BundleEndpoint> BundleEndpoint::parse(const std::string& text) {
+    BundleEndpoint out;
     const std::size_t equals = text.find('=');
     const std::size_t comma = text.rfind("," + std::string(kSpiffeScheme));
     out.trust_domain = text.substr(0, equals);
@@ -92,46 +92,48 @@ Result<BundleJob> BundleJob::parse(const std::string& text) {
     return out;
 }
 
-FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client& client, std::int64_t now) {
-    const std::string path = store.path(job.file());
+namespace {
+
+FetchedFile ask_endpoint(const BundleEndpoint& at, const Store& store, const Client& client, std::int64_t now) {
+    const std::string path = store.path(at.file());
     const auto failed = [&](const std::string& what, const std::string& in_force) {
-        return FetchedFile{{Fetched::kFailed, "bundle", job.url, path, what, in_force}};
+        return FetchedFile{{Fetched::kFailed, "bundle", at.url, path, what, in_force}};
     };
-    const auto kept = read_kept(store, job.file());
+    const auto kept = read_kept(store, at.file());
     if (!kept) {
         return failed("the bundle at hand " + kept.error(), "remove it to take what the endpoint has");
     }
     const std::string in_force =
         kept.value() ? "the bundle with " + describe(*kept.value()) + " stays in force" : "there is no bundle";
-    HttpRequest question{job.url};
+    HttpRequest question{at.url};
     question.limit = kLargestBundle;
     std::optional<SpiffeBundle> of_endpoint;
-    if (!job.endpoint_id.empty()) {
-        const std::string file = BundleJob{std::string(trust_domain_of(job.endpoint_id)), "", ""}.file();
+    if (!at.endpoint_id.empty()) {
+        const std::string file = BundleEndpoint{std::string(trust_domain_of(at.endpoint_id)), "", ""}.file();
         const auto stored = read_kept(store, file);
         if (!stored || !stored.value()) {
-            return failed("the endpoint cannot prove that it is " + job.endpoint_id + ": " + store.path(file) + " " +
+            return failed("the endpoint cannot prove that it is " + at.endpoint_id + ": " + store.path(file) + " " +
                               (stored ? "is not there; put the first bundle there by hand" : stored.error()),
                           in_force);
         }
         question.check_server = [&, bundle = *stored.value()](X509& leaf, const std::vector<X509Ptr>& sent) {
-            return find_server_fault(leaf, sent, job.endpoint_id, bundle, now);
+            return find_server_fault(leaf, sent, at.endpoint_id, bundle, now);
         };
     }
-    const auto content = store.read(job.file());
+    const auto content = store.read(at.file());
     const std::string digest = content ? hex(bytes_of(sha256(content.value()))) : std::string();
-    const auto noted = store.files.find(job.file());
-    if (kept.value() && noted != store.files.end() && noted->second.sha256 == digest && noted->second.url == job.url) {
+    const auto noted = store.files.find(at.file());
+    if (kept.value() && noted != store.files.end() && noted->second.sha256 == digest && noted->second.url == at.url) {
         question.validators = noted->second.validators;
     }
     const HttpAnswer answer = client.ask(question);
     if (!answer.fault.empty()) return failed(answer.fault, in_force);
     const auto unchanged = [&](const FileNote& note) {
         return FetchedFile{
-            {Fetched::kUnchanged, "bundle", job.url, path, "the bundle with " + describe(*kept.value())}, "", note};
+            {Fetched::kUnchanged, "bundle", at.url, path, "the bundle with " + describe(*kept.value())}, "", note};
     };
     if (answer.not_modified) return unchanged(noted->second);
-    if (kept.value() && answer.content == content.value()) return unchanged({job.url, answer.validators, digest});
+    if (kept.value() && answer.content == content.value()) return unchanged({at.url, answer.validators, digest});
     const auto bundle = read_spiffe_bundle(answer.content);
     if (!bundle) {
         return failed("the answer (" + std::to_string(answer.content.size()) + " bytes) " + bundle.error(), in_force);
@@ -143,9 +145,26 @@ FetchedFile fetch_bundle(const BundleJob& job, const Store& store, const Client&
         " CA(s)" +
         (bundle.value().refresh_hint ? ", to be asked for every " + std::to_string(*bundle.value().refresh_hint) + " s"
                                      : "");
-    return {{Fetched::kNew, "bundle", job.url, path, what},
+    return {{Fetched::kNew, "bundle", at.url, path, what},
             answer.content,
-            {job.url, answer.validators, hex(bytes_of(sha256(answer.content)))}};
+            {at.url, answer.validators, hex(bytes_of(sha256(answer.content)))}};
+}
+
+}  // namespace
+
+FetchedFile fetch_bundle(const std::vector<BundleEndpoint>& endpoints, const Store& store, const Client& client,
+                         std::int64_t now) {
+    FetchedFile out;
+    for (const BundleEndpoint& endpoint : endpoints) {
+        FetchedFile one = ask_endpoint(endpoint, store, client, now);
+        if (one.result.result != Fetched::kFailed) return one;
+        if (out.result.what.empty()) {
+            out = std::move(one);
+        } else {
+            out.result.what += "; " + endpoint.url + ": " + one.result.what;
+        }
+    }
+    return out;
 }
 
 }  // namespace mtls::tool

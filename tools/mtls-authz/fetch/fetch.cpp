@@ -26,6 +26,7 @@ namespace mtls::tool {
 namespace {
 
 using Job = std::function<void()>;
+using Bundles = std::map<std::string, std::vector<BundleEndpoint>>;  // by trust domain
 
 // A slow server delays only the jobs of its thread.
 void run_side_by_side(const std::vector<Job>& jobs) {
@@ -49,7 +50,7 @@ public:
           report_(report),
           lines_(store, report) {}
 
-    void run(const std::vector<BundleJob>& bundles) {
+    void run(const Bundles& bundles) {
         const SeenLeaves seen = read_seen(options_.certificates, options_.audit_logs, sources_, now_, report_);
         const auto lists = find_lists(sources_, addresses(options_.crls), seen.list_hints, report_);
         const auto questions = find_ocsp_jobs(seen, sources_, addresses(options_.responders), report_);
@@ -58,8 +59,10 @@ public:
         for (const ListJob& job : lists) {
             add_job("crl", job.urls.front(), [&] { take(job.file, fetch_list(job, store_, client_, most, now_)); });
         }
-        for (const BundleJob& job : bundles) {
-            add_job("bundle", job.url, [&] { take(job.file(), fetch_bundle(job, store_, client_, now_)); });
+        for (const auto& bundle : bundles) {
+            add_job("bundle", bundle.second.front().url, [&, &endpoints = bundle.second] {
+                take(endpoints.front().file(), fetch_bundle(endpoints, store_, client_, now_));
+            });
         }
         const std::string fault = lines_.read();
         if (!fault.empty()) fail_lines(fault);
@@ -199,11 +202,11 @@ int fetch(const FetchOptions& options) {
         if (!network) return complain("--allow-network: " + network.error());
         networks.push_back(network.value());
     }
-    std::vector<BundleJob> bundles;
+    Bundles bundles;
     for (const std::string& text : options.bundles) {
-        const auto job = BundleJob::parse(text);
-        if (!job) return complain("--bundle: " + job.error());
-        bundles.push_back(job.value());
+        const auto endpoint = BundleEndpoint::parse(text);
+        if (!endpoint) return complain("--bundle: " + endpoint.error());
+        bundles[endpoint.value().trust_domain].push_back(endpoint.value());
     }
     ClientOptions client_options;
     client_options.networks = ReachableNetworks(std::move(networks));
