@@ -313,6 +313,17 @@ CLAIM(a_list_past_its_next_update_is_said_to_be) {
     // One that is late, too, but newer, lists more.
     d.publish({.revoked = {{&d.leaf, 1}}, .this_update = -3600, .next_update = -60, .number = 4});
     CHECK_CONTAINS(d.expect_fetch(0), "1 entries");
+    // In place of one that is not late it would shut everybody out.
+    d.publish({.this_update = -1800, .number = 5});
+    d.expect_fetch(0);
+    const std::string list = d.only_list(), before = d.content(list);
+    d.publish({.revoked = {{&d.leaf, 1}}, .this_update = -1700, .next_update = -60, .number = 6});
+    const std::string refused = d.expect_fetch(1);
+    CHECK_CONTAINS(refused, "is of no use: past its nextUpdate 20");
+    CHECK_CONTAINS(refused, "stays in force, until 20");
+    CHECK(d.content(list) == before);
+    d.publish({.revoked = {{&d.leaf, 1}, {&d.sub, 1}}, .this_update = -1700, .number = 6});
+    CHECK_CONTAINS(d.expect_fetch(0), "2 entries");
 }
 
 CLAIM(what_is_wrong_in_a_policy_holds_up_no_list_of_the_rest) {

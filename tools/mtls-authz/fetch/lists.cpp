@@ -199,7 +199,7 @@ public:
         if (list.is_delta()) return whose + " is a delta";
         if (list.this_update() > now_ + kClockSkew)
             return whose + " is of the future, " + format_time(list.this_update());
-        if (kept_ == nullptr && is_past(list, now_))
+        if (is_past(list, now_) && (kept_ == nullptr || !is_past(*kept_, now_)))
             return whose + " " + describe(list) + " is of no use: " + end_of(list, now_);
         if (kept_ == nullptr || kept_->is_same_as(list)) return {};
         if (!list.same_scope(*kept_)) {
