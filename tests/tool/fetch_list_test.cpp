@@ -1,4 +1,5 @@
 // mtls-authz fetch: CRLs from nginx as distribution point, and from servers that lie.
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "fetching.hpp"
@@ -324,6 +325,72 @@ CLAIM(a_list_past_its_next_update_is_said_to_be) {
     CHECK(d.content(list) == before);
     d.publish({.revoked = {{&d.leaf, 1}, {&d.sub, 1}}, .this_update = -1700, .number = 6});
     CHECK_CONTAINS(d.expect_fetch(0), "2 entries");
+}
+
+namespace {
+
+std::string tlv(int tag, const std::string& content) {
+    const int size = static_cast<int>(content.size());
+    std::string out{static_cast<char>(tag), '\x82', static_cast<char>(size >> 8), static_cast<char>(size)};
+    return out + content;
+}
+
+// Distribution points with this many addresses each of a server.
+std::string points_at(const RawServer& server, int points, int addresses) {
+    std::string all;
+    for (int point = 0; point < points; ++point) {
+        std::string names;
+        for (int i = 0; i < addresses; ++i) {
+            names += tlv(0x86, server.url("/" + std::to_string(point) + "/" + std::to_string(i)));
+        }
+        all += tlv(0x30, tlv(0xa0, tlv(0xa0, names)));
+    }
+    std::string out = "DER:";
+    for (const char c : tlv(0x30, all)) {
+        const auto byte = static_cast<unsigned char>(c);
+        for (const int digit : {byte >> 4, byte & 15}) out += "0123456789abcdef"[digit];
+    }
+    return out;
+}
+
+}  // namespace
+
+CLAIM(servers_that_do_not_answer_hold_up_neither_responders_nor_lists_of_other_cas) {
+    Distribution d;
+    // Until its client gives up.
+    const RawServer silent([](int client, const std::string&) {
+        char byte = 0;
+        while (recv(client, &byte, 1, 0) > 0) {
+        }
+    });
+    d.publish({});
+    OpensslResponder responder(d.ca);
+    std::string serial = serial_of(d.leaf);
+    if (serial.size() % 2 != 0) serial.insert(0, "0");
+    for (char& c : serial) c = static_cast<char>(std::toupper(c));
+    responder.known = {serial};
+    d.file("leaf.pem", d.leaf.cert_pem());
+    d.file("q.conf", "<MTLSPartner slow>\nMTLSIdentity CN:s\nMTLSTrustAnchor slow.pem\n</MTLSPartner>\n");
+    const auto run = [&](int points, int addresses, const char* most) {
+        const Identity slow_ca = make_ca("A");
+        CertSpec spec;
+        spec.subject = {{"CN", "Slow Sub"}};
+        spec.ca = true;
+        spec.eku = "";
+        spec.extensions = {{NID_crl_distribution_points, points_at(silent, points, addresses)}};
+        d.file("slow.pem", issue(spec, &slow_ca).cert_pem() + slow_ca.cert_pem());
+        std::filesystem::remove_all(d.folder() + "/out");
+        const auto begin = std::chrono::steady_clock::now();
+        const std::string said = d.expect_fetch(1, {"--policy", "q.conf", "--ocsp", "ca.pem=" + responder.url(),
+                                                    "--cert", "leaf.pem", "--timeout", "1", "--max-time", most});
+        CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(12));
+        CHECK_CONTAINS(said, ": the list of \"CN=Acme CA");
+        CHECK_CONTAINS(said, "1 certificate(s) of \"CN=Acme CA,O=Acme CA Inc,C=US\" were asked about");
+        return said;
+    };
+    CHECK_CONTAINS(run(1, 20, "600"), "; its other addresses were not asked, after 4 s; there is no list");
+    CHECK_CONTAINS(run(40, 1, "3"), "/39/0 -> ");
+    CHECK_CONTAINS(run(40, 1, "3"), ": the run has no time left; there is no list");
 }
 
 CLAIM(what_is_wrong_in_a_policy_holds_up_no_list_of_the_rest) {

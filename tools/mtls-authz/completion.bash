@@ -18,7 +18,7 @@ _mtls_authz() {
         why) options="--log --policy --root --live --socket --json --help" ;;
         matrix) options="--policy --root --live --socket --csv --html --json --help" ;;
         diff) options="--root --certs --live --socket --json --help" ;;
-        fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-size --dry-run --json --help" ;;
+        fetch) options="--policy --into --root --crl --ocsp --bundle --cert --seen --server-ca --allow-network --proxy --web-ca --timeout --max-time --max-size --dry-run --json --help" ;;
         push) options="--database --kind --base --beside --root --dry-run --json --help" ;;
         pull) options="--database --json --help" ;;
         fleet) options="--database --max-age --json --help" ;;

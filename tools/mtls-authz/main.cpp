@@ -265,6 +265,8 @@ void add_fetch(CLI::App& app, int& status) {
     command->add_option("--web-ca", options.web_ca, "CAs of https servers, PEM; default: those of the system");
     command->add_option("--timeout", options.timeout, "Seconds for one answer as a whole; default 60")
         ->check(whole_number(1, 3600));
+    command->add_option("--max-time", options.most_time, "Seconds for all answers; default 1500")
+        ->check(whole_number(1, 86400));
     command->add_option("--max-size", options.most_mib, "MiB of one CRL; default 64")->check(whole_number(1, 256));
     command->add_flag("--dry-run", options.dry_run, "Asks and judges, and writes nothing");
     command->add_flag("--json", options.json, "For machines");

@@ -295,12 +295,12 @@ public:
     ResponderRun(const OcspJob& job, RevokedLines& lines, const Client& client, std::int64_t now, Report& report)
         : job_(job), urls_(job.urls), lines_(lines), client_(client), now_(now), report_(report) {}
 
-    void run(std::chrono::steady_clock::time_point end) {
+    void run() {
         std::size_t done = 0;
         for (; done < job_.leafs.size(); ++done) {
             const SeenLeaf& leaf = job_.leafs[done];
             if (lines_.is_final(leaf)) continue;
-            if (std::chrono::steady_clock::now() > end) {
+            if (is_over()) {
                 report_rest(done, "there was no time left");
                 break;
             }
@@ -320,6 +320,7 @@ private:
         std::string url, serial, in_force;
     };
 
+    bool is_over() const { return std::chrono::steady_clock::now() >= end_; }
     AskResult ask(const SeenLeaf& leaf) {
         HttpRequest question;
         question.body = ocsp_request(*leaf.issuer->certificate, leaf.serial);
@@ -331,6 +332,7 @@ private:
             out.url = question.url = urls_[i];
             const HttpAnswer answer = client_.ask(question);
             out.fault = answer.fault;
+            if (answer.is_dead && is_over()) return out;
             if (answer.is_dead) {
                 urls_.erase(urls_.begin() + static_cast<std::ptrdiff_t>(i));
                 continue;
@@ -385,17 +387,17 @@ private:
     const Client& client_;
     const std::int64_t now_;
     Report& report_;
+    static constexpr long kSlowAnswers = 10;  // then other issuers get their turn; the timer runs fetch again
+    const std::chrono::steady_clock::time_point end_ =
+        std::chrono::steady_clock::now() + std::chrono::seconds(kSlowAnswers * client_.timeout());
     std::map<std::string, Fault> faults_;
     std::size_t answered_ = 0;
 };
 
 }  // namespace
 
-void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, long timeout, std::int64_t now,
-                   Report& report) {
-    constexpr long kAnswers = 10;  // limit in slow answers; the timer runs fetch again
-    ResponderRun(job, lines, client, now, report)
-        .run(std::chrono::steady_clock::now() + std::chrono::seconds(kAnswers * timeout));
+void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, std::int64_t now, Report& report) {
+    ResponderRun(job, lines, client, now, report).run();
 }
 
 }  // namespace mtls::tool

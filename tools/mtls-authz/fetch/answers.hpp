@@ -66,7 +66,6 @@ private:
 };
 
 // Asks about each leaf of one job, and reports the results.
-void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, long timeout, std::int64_t now,
-                   Report& report);
+void ask_responder(const OcspJob& job, RevokedLines& lines, const Client& client, std::int64_t now, Report& report);
 
 }  // namespace mtls::tool

@@ -248,8 +248,11 @@ Client::Reply Client::ask_once(const HttpRequest& question, const Url& url, long
 }
 
 HttpAnswer Client::ask(const HttpRequest& question) const {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options_.timeout);
+    const auto now = std::chrono::steady_clock::now();
+    const auto end = std::min(options_.end, now + std::chrono::seconds(options_.timeout));
     HttpAnswer failed;
+    failed.is_dead = now >= end;
+    if (failed.is_dead) failed.fault = "the run has no time left";
     auto url = parse_url(question.url);
     if (!url) failed.fault = url.error();
     for (int redirects = 0; failed.fault.empty(); ++redirects) {

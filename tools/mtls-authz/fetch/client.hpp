@@ -1,6 +1,7 @@
 // A bounded HTTP client: conditional GET, and POST with a body.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -16,6 +17,7 @@ struct ClientOptions {
     std::string proxy;   // a URL; empty: none, the environment is ignored
     std::string web_ca;  // CAs for https servers, PEM; empty: the system's
     long timeout = 60;   // seconds for one answer, redirects included
+    std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();  // of all requests
 };
 
 // Validators of an earlier answer, for a conditional request.
@@ -58,6 +60,7 @@ public:
 
     // Sends the request, following at most three redirects to the same server. Never throws because of the server.
     HttpAnswer ask(const HttpRequest& question) const;
+    long timeout() const { return options_.timeout; }
 
 private:
     struct Reply;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <functional>
@@ -56,24 +57,28 @@ public:
         const auto questions = find_ocsp_jobs(seen, sources_, addresses(options_.responders), report_);
         constexpr int kBitsOfMib = 20;
         const std::size_t most = options_.most_mib << kBitsOfMib;
-        for (const ListJob& job : lists) {
-            add_job("crl", job.urls.front(), [&] { take(job.file, fetch_list(job, store_, client_, most, now_)); });
-        }
         for (const auto& bundle : bundles) {
-            add_job("bundle", bundle.second.front().url, [&, &endpoints = bundle.second] {
+            add_job(files_, "bundle", bundle.second.front().url, [&, &endpoints = bundle.second] {
                 take(endpoints.front().file(), fetch_bundle(endpoints, store_, client_, now_));
             });
+        }
+        for (const ListJob& job : lists) {
+            add_job(files_, "crl", job.urls.front(),
+                    [&] { take(job.file, fetch_list(job, store_, client_, most, now_)); });
         }
         const std::string fault = lines_.read();
         if (!fault.empty()) fail_lines(fault);
         for (const OcspJob& job : questions) {
             if (!fault.empty()) break;
-            add_job("ocsp", job.urls.front(), [&] {
-                ask_responder(job, lines_, client_, options_.timeout, now_, report_);
+            add_job(questions_, "ocsp", job.urls.front(), [&] {
+                ask_responder(job, lines_, client_, now_, report_);
                 write_lines();
             });
         }
-        run_side_by_side(jobs_);
+        // Neither waits for the other's servers.
+        std::thread asking([&] { run_side_by_side(questions_); });
+        run_side_by_side(files_);
+        asking.join();
         if (fault.empty()) write_lines();
         // Only after the jobs, which read store_.files.
         for (auto& [file, note] : notes_) store_.files[file] = std::move(note);
@@ -98,8 +103,8 @@ private:
         return out;
     }
     // An exception fails only its own job.
-    void add_job(const char* kind, const std::string& url, Job job) {
-        jobs_.push_back([this, kind, url, job = std::move(job)] {
+    void add_job(std::vector<Job>& jobs, const char* kind, const std::string& url, Job job) {
+        jobs.push_back([this, kind, url, job = std::move(job)] {
             try {
                 job();
             } catch (const std::exception& e) {
@@ -136,7 +141,7 @@ private:
     Report& report_;
     RevokedLines lines_;
     const std::int64_t now_ = std::time(nullptr);
-    std::vector<Job> jobs_;
+    std::vector<Job> files_, questions_;
     std::mutex mutex_;
     bool some_missing_ = false;
     std::map<std::string, FileNote> notes_;  // files that are new, or were confirmed unchanged
@@ -213,6 +218,7 @@ int fetch(const FetchOptions& options) {
     client_options.proxy = options.proxy;
     client_options.web_ca = options.web_ca;
     client_options.timeout = options.timeout;
+    client_options.end = std::chrono::steady_clock::now() + std::chrono::seconds(options.most_time);
     const Client client(std::move(client_options));
     const Sources sources = read_sources(options.policy, options.root, options.server_cas, std::time(nullptr));
     Report report;

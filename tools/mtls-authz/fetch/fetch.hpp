@@ -20,6 +20,7 @@ struct FetchOptions {
     std::string proxy;
     std::string web_ca;
     long timeout = 60;          // seconds for one answer
+    long most_time = 1500;      // seconds for all answers
     std::size_t most_mib = 64;  // for one CRL
     bool dry_run = false;
     bool json = false;

@@ -2,6 +2,7 @@
 #include "lists.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <utility>
@@ -55,7 +56,8 @@ public:
         if (known_signers.empty()) known_signers = signers;
     }
     std::vector<ListJob> jobs() const {
-        std::vector<ListJob> out;
+        std::vector<std::pair<std::size_t, ListJob>> ranked;
+        std::map<std::string, std::size_t> ranks;
         for (const auto& [what, by_signers] : found_) {
             const auto& [issuer, urls] = what;
             for (const auto& [keys, signers] : by_signers) {
@@ -67,9 +69,13 @@ public:
                 constexpr std::size_t kDigits = 8;
                 const std::string name = slug(issuer.empty() ? "any" : signers.front()->name_text) + "-" +
                                          hex(bytes_of(sha256(key_text))).substr(0, kDigits);
-                out.push_back({"crl/" + name + ".crl", urls, issuer, signers});
+                ranked.emplace_back(ranks[issuer]++, ListJob{"crl/" + name + ".crl", urls, issuer, signers});
             }
         }
+        // The first list of each issuer, then the second: one with many delays only its own.
+        std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+        std::vector<ListJob> out;
+        for (auto& [rank, job] : ranked) out.push_back(std::move(job));
         return out;
     }
     bool has_any(const std::string& issuer) const {
@@ -240,7 +246,14 @@ FetchedFile fetch_list(const ListJob& job, const Store& store, const Client& cli
     const auto noted = store.files.find(job.file);
     const bool has_note = kept != nullptr && noted != store.files.end() && !is_past(*kept, now) &&
                           noted->second.sha256 == hex(bytes_of(sha256(content.value())));
+    constexpr int kSlowAnswers = 4;  // then other lists get their turn
+    const std::chrono::seconds most(kSlowAnswers * client.timeout());
+    const auto end = std::chrono::steady_clock::now() + most;
     for (const std::string& url : job.urls) {
+        if (std::chrono::steady_clock::now() >= end) {
+            result.what += "; its other addresses were not asked, after " + std::to_string(most.count()) + " s";
+            break;
+        }
         const auto fail = [&](const std::string& why) {
             if (!result.what.empty()) {
                 result.what += "; ";
