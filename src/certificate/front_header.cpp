@@ -274,7 +274,11 @@ std::optional<Error> fault_of_size(std::string_view value) {
 
 Result<HandedChain> decode_front_header(FrontFormat format, std::string_view value, FieldHolds holds) {
     if (auto fault = fault_of_size(value)) return *fault;
-    if (trim(value).empty()) return Error{"is empty: the front's client sent no certificate"};
+    if (trim(value).empty()) {
+        return Error{
+            "is empty: the front's client sent no certificate, or one that the front could not write (HAProxy: larger "
+            "than tune.bufsize)"};
+    }
     switch (format) {
         case FrontFormat::kRfc9440:
             return as_leaf(read_item(value));

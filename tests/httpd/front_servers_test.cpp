@@ -29,6 +29,7 @@ struct Behind : Site {
     explicit Behind(const std::string& front) {
         httpd.write("edge.pem", edge_ca().cert_pem());
         httpd.write("client-cas.pem", edge_ca().cert_pem());
+        tls("SSLVerifyClient optional\nLimitRequestFieldSize 65536");
         load("log_config")
             .start(
                 "LogFormat \"%{remote}p %>s %U\" short\n<MTLSPartner lb>\nMTLSIdentity DNS:lb.edge.example\n"
@@ -121,12 +122,26 @@ void try_forgeries(Behind& behind, int port, const std::string& header, const st
     CHECK(TlsClient(port, as_unnamed).get("/gate/forged4", underscored + ": " + value + "\r\n").status != 200);
 }
 
-std::string haproxy_lines(int port, const std::string& behind, const std::string& alpn) {
-    return "frontend f\nbind 127.0.0.1:" + std::to_string(port) +
-           " ssl crt server.pem ca-file client-cas.pem verify optional alpn h2,http/1.1\n"
-           "http-request del-header X-Client-Der\nhttp-request set-header X-Client-Der %[ssl_c_der,base64] if { "
-           "ssl_c_used }\ndefault_backend b\nbackend b\nhttp-reuse always\nserver s 127.0.0.1:" +
+// A second frontend leads to the same backend.
+std::string haproxy_lines(int port, int second, const std::string& behind, const std::string& alpn) {
+    const auto bind = [](int at) {
+        return "bind 127.0.0.1:" + std::to_string(at) +
+               " ssl crt server.pem ca-file client-cas.pem verify optional alpn h2,http/1.1\ndefault_backend b\n";
+    };
+    return "global\ntune.bufsize 65536\nfrontend f\n" + bind(port) + "frontend g\n" + bind(second) +
+           "backend b\nhttp-request deny if METH_CONNECT\nhttp-request del-header X-Client-Der\n"
+           "http-request set-header X-Client-Der %[ssl_c_der,base64] if { ssl_c_used }\nhttp-reuse always\n"
+           "server s 127.0.0.1:" +
            behind + " ssl crt lb.pem ca-file backend.pem verify required verifyhost localhost alpn " + alpn + "\n";
+}
+
+// 17 kB of DER.
+Identity large_client() {
+    CertSpec spec;
+    spec.subject = {{"CN", "large"}};
+    spec.san = {{GEN_DNS, "api.acme.example"}};
+    for (int i = 0; i < 700; ++i) spec.san.emplace_back(GEN_DNS, "host-" + std::to_string(1000 + i) + ".acme.example");
+    return issue(spec, &world().acme_ca);
 }
 
 }  // namespace
@@ -137,9 +152,16 @@ CLAIM(haproxy_in_front_hands_on_der_over_http1_and_http2) {
         Behind behind("MTLSFront header=X-Client-Der format=der");
         const FrontFolder folder;
         const int port = free_port();
-        const Haproxy front(folder.path, port, haproxy_lines(port, behind.port(), alpn));
+        const int second = free_port();
+        const Haproxy front(folder.path, port, haproxy_lines(port, second, behind.port(), alpn));
         try_clients(behind, port, true);
-        try_forgeries(behind, port, "X-Client-Der", mtls::base64(mtls::encode(i2d_X509, *world().acme.cert)));
+        for (const int at : {port, second}) {
+            try_forgeries(behind, at, "X-Client-Der", mtls::base64(mtls::encode(i2d_X509, *world().acme.cert)));
+        }
+        const Identity large = large_client();
+        ClientOptions as_large;
+        as_large.identity = &large;
+        check_told(TlsClient(port, as_large).get("/gate/large"), "acme");
     }
 }
 
@@ -148,18 +170,25 @@ CLAIM(nginx_in_front_hands_on_percent_encoded_pem) {
     Behind behind("MTLSFront header=X-Client-Cert format=pem-url");
     const FrontFolder folder;
     const int port = free_port();
+    folder.write("mtls-front.conf",
+                 "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n"
+                 "proxy_set_header X-Client-Cert $ssl_client_escaped_cert;\nproxy_ssl_certificate lb.pem;\n"
+                 "proxy_ssl_certificate_key lb.pem;\nproxy_ssl_trusted_certificate backend.pem;\n"
+                 "proxy_ssl_verify on;\nproxy_ssl_name localhost;\nproxy_hide_header Upgrade;\n");
     const Nginx front(folder.path, free_port(),
                       "listen 127.0.0.1:" + std::to_string(port) +
                           " ssl http2;\nssl_protocols TLSv1.2 TLSv1.3;\nssl_certificate "
                           "server.pem;\nssl_certificate_key server.pem;\n"
-                          "ssl_client_certificate client-cas.pem;\nssl_verify_client optional;\nlocation / {\n"
-                          "proxy_pass https://behind;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\n"
-                          "proxy_set_header X-Client-Cert $ssl_client_escaped_cert;\nproxy_ssl_certificate lb.pem;\n"
-                          "proxy_ssl_certificate_key lb.pem;\nproxy_ssl_trusted_certificate backend.pem;\n"
-                          "proxy_ssl_verify on;\nproxy_ssl_name localhost;\nproxy_hide_header Upgrade;\n}\n",
+                          "ssl_client_certificate client-cas.pem;\nssl_verify_client optional;\n"
+                          "include mtls-front.conf;\nlocation / { proxy_pass https://behind; }\n"
+                          "location /gate/own/ {\nproxy_set_header Host localhost;\ninclude mtls-front.conf;\n"
+                          "proxy_pass https://behind;\n}\n",
                       "upstream behind { server 127.0.0.1:" + behind.port() + "; keepalive 16; }\n");
     try_clients(behind, port, true);
     try_forgeries(behind, port, "X-Client-Cert", "x");
+    // Also in a location with a header of its own.
+    CHECK_EQUAL(TlsClient(port, {}).get("/gate/own/x", "X-Client-Cert: x\r\n").status, 403);
+    CHECK_EQUAL(behind.reason_for("/gate/own/x"), "not-allowed");
 }
 
 CLAIM(httpd_in_front_hands_on_percent_encoded_pem) {

@@ -53,6 +53,23 @@ CLAIM(what_a_front_hands_on_is_refused_for_the_same_reasons_as_any_certificate) 
     CHECK_EQUAL(s.through("/gate/good", cert(w.acme)).status, 200);
 }
 
+CLAIM(a_chain_that_a_front_could_not_write_is_named_where_no_path_is_found) {
+    const World& w = world();
+    FrontSite s(kGate, "MTLSFront header=Client-Cert chain=Client-Cert-Chain format=rfc9440");
+    const std::string empty = "Client-Cert-Chain:\r\n";
+    CHECK_EQUAL(s.through("/gate/empty", cert(w.acme_from_stranger) + empty).status, 403);
+    CHECK_EQUAL(s.reason_for("/gate/empty"), "not-verified");
+    CHECK_CONTAINS(s.detail_for("/gate/empty"), "Client-Cert-Chain is empty: the front had no chain of its client");
+    CHECK_CONTAINS(s.detail_for("/gate/empty"), "tune.bufsize");
+    // Not where it is missing or no path was looked for, and a chain that is not needed may be empty.
+    CHECK_EQUAL(s.through("/gate/none", cert(w.acme_from_stranger)).status, 403);
+    CHECK_EQUAL(s.reason_for("/gate/none"), "not-verified");
+    CHECK_EQUAL(s.detail_for("/gate/none"), "");
+    CHECK_EQUAL(s.through("/gate/unknown", cert(w.unnamed) + empty).status, 403);
+    CHECK_EQUAL(s.detail_for("/gate/unknown").find("Client-Cert-Chain"), std::string::npos);
+    CHECK_EQUAL(s.through("/gate/good", cert(w.acme) + empty).status, 200);
+}
+
 CLAIM(nobody_but_the_front_is_believed) {
     const World& w = world();
     FrontSite s;

@@ -66,7 +66,7 @@ CLAIM(each_format_reads_back_what_its_fronts_write) {
 CLAIM(a_byte_sequence_is_read_as_rfc_9651_has_it_and_nothing_else) {
     const std::string whole = as_rfc9440(leaf()), digits = as_der(leaf());
     const std::pair<std::string, const char*> rows[] = {
-        {"", "is empty: the front's client sent no certificate"},
+        {"", "is empty: the front's client sent no certificate, or one that the front could not write"},
         {"  ", "is empty"},
         {digits, "is no Byte Sequence of RFC 9651"},
         {"\t" + whole, "is no Byte Sequence"},

@@ -78,6 +78,11 @@ void decide_request(request_rec* r, const Gate& gate, RequestDecision& out) {
     } else {
         decide_with_readings(r, gate, ask, out);
     }
+    if (out.reason == Reason::kNotVerified && out.detail.empty() && !out.empty_chain.empty()) {
+        out.detail = std::string(out.empty_chain) +
+                     " is empty: the front had no chain of its client (HAProxy: on resumed sessions), or could not "
+                     "write it (HAProxy: larger than tune.bufsize); name intermediates with MTLSIntermediate";
+    }
 }
 
 }  // namespace mtls::httpd

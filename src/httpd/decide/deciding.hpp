@@ -25,6 +25,7 @@ struct Caller {
 
     const Partner* via = nullptr;               // the accepted front; borrowed from the snapshot
     const Identification* front = nullptr;      // of its own certificate; null if its address identifies it
+    std::string_view empty_chain;               // name of its chain header, if that came empty
     std::shared_ptr<HandedCertificate> handed;  // forwarded: keeps `certificate` and `who` alive
 
     // Whether the steps before those that depend on the request granted.

@@ -162,6 +162,7 @@ void take_handed(request_rec* r, Caller& caller, const Partner& front, std::span
     caller.certificate = &caller.handed->known.certificate();
     caller.who = &caller.handed->known.identify(caller.snapshot, server_config(r->server).cas, caller.now);
     caller.missing = Reason::kGranted;
+    if (words.chain != nullptr && words.fields.chain.empty()) caller.empty_chain = words.chain->name;
 }
 
 }  // namespace
