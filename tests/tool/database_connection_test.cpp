@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 CLAIM(a_sqlite_database_that_is_locked_for_a_moment_is_waited_for) {
     Stored s;
     s.push(0);
-    s.sql("INSERT INTO mtls_node VALUES ('web', '0123456789abcdef', 9, '', NULL, datetime('now'))");
+    s.sql("INSERT INTO mtls_node VALUES ('web', '0123456789abcdef', " + s.revision() + ", '', NULL, datetime('now'))");
     s.pull(0, "copy");
     s.file("copy/policy/acme.conf", Stored::partner("acme", "acme-ca.pem", "MTLSGroup a\n"));
     for (const std::string command :
@@ -65,6 +65,20 @@ CLAIM(fleet_finds_servers_that_are_behind_silent_or_in_trouble) {
     CHECK_CONTAINS(differs, "has another generation at this revision than 2 server(s) with 0123456789abcdef");
     CHECK_EQUAL(differs.find("has another generation"), differs.rfind("has another generation"));
     s.sql("DELETE FROM mtls_node WHERE node = 'web4:443'");
+    s.expect(0, s.command("fleet", {}));
+    for (const auto& [has, seen, finding] :
+         {std::tuple(std::to_string(std::stol(revision) + 2), "-10 seconds",
+                     "is ahead of revision " + revision + ": the database is older"),
+          std::tuple(revision, "+10 days", std::string(" s ahead: the clock of")),
+          std::tuple(revision, "no time", std::string("no time of its last word"))}) {
+        node("web6:443", has, "NULL", seen);
+        CHECK_CONTAINS(s.expect(1, s.command("fleet", {})), finding);
+        s.sql("DELETE FROM mtls_node WHERE node = 'web6:443'");
+    }
+    node("web6:443", revision, "NULL", "+10 seconds");
+    s.expect(0, s.command("fleet", {}));
+    // A table without that column has no such finding.
+    s.sql("ALTER TABLE mtls_node DROP COLUMN seen");
     s.expect(0, s.command("fleet", {}));
     s.sql("ALTER TABLE mtls_node RENAME TO other");
     CHECK_CONTAINS(s.expect(2, s.command("fleet", {})), "table mtls_node");

@@ -41,6 +41,7 @@ Result<std::vector<Node>> read_nodes(Database& database) {
                       from = " FROM mtls_node ORDER BY node";
     auto rows = database.select(what + age_in_sql(database.driver()) + from, kColumns);
     // A table that was not made by the example may lack the column `seen`.
+    const bool has_seen = rows.ok();
     if (!rows) rows = database.select(what + "NULL" + from, kColumns);
     if (!rows) return Error{"table mtls_node: " + rows.error()};
     std::vector<Node> out;
@@ -52,17 +53,27 @@ Result<std::vector<Node>> read_nodes(Database& database) {
                        number_of(row[2]),
                        number_of(row[5]),
                        {}});
+        if (has_seen && !out.back().age) out.back().findings.emplace_back("has no time of its last word in `seen`");
     }
     return out;
 }
 
 void find_faults(Node& node, std::int64_t revision, std::int64_t most_age) {
+    constexpr std::int64_t kMostAhead = 60;  // seconds
+    if (node.age && *node.age < -kMostAhead) {
+        node.findings.push_back("has a last word of " + std::to_string(-*node.age) +
+                                " s ahead: the clock of the database is wrong, or was");
+    }
     if (node.age && *node.age > most_age) {
         node.findings.push_back("has said nothing for " + std::to_string(*node.age) + " s");
     }
     if (!node.error.empty()) node.findings.push_back(node.error);
     if (node.generation.empty()) node.findings.push_back("has no policy in force: its gates are closed");
     if (node.revision.value_or(0) < revision) node.findings.push_back("is behind revision " + std::to_string(revision));
+    if (node.revision.value_or(0) > revision) {
+        node.findings.push_back("is ahead of revision " + std::to_string(revision) +
+                                ": the database is older than what it has (a backup?); raise its revision");
+    }
 }
 
 // Servers of one revision have one generation, unless their own files or directives differ.
@@ -98,9 +109,10 @@ Json json_of(const Node& node) {
 int show_fleet(const FleetOptions& options) {
     const auto opened = open_database(options.database);
     if (!opened) return complain(opened.error());
+    // The revision last, or a push between both would make servers ahead of it.
+    auto nodes = read_nodes(*opened.value());
     const auto revision = opened.value()->revision();
     if (!revision) return complain(revision.error());
-    auto nodes = read_nodes(*opened.value());
     if (!nodes) return complain(nodes.error());
     find_differences(nodes.value(), revision.value());
     bool has_findings = nodes.value().empty();
