@@ -67,17 +67,21 @@ void LivePolicy::close_gates() {
 }
 
 // `is_restored`: what was in force before a restart is so now, and the look starts from it: a file that is gone or
-// broken takes nothing away. Without it, revoked certificates would pass if `look` throws: no policy is used then.
-void LivePolicy::look_at_start(Watched kind, bool is_restored, std::vector<Diagnostic>& findings,
+// broken takes nothing away. Without it, revoked certificates would pass if `look` throws: the policy that was built is
+// not used then. `has_policy`: the one from before the restart is on the shelf, and stays in force.
+void LivePolicy::look_at_start(Watched kind, bool is_restored, bool has_policy, std::vector<Diagnostic>& findings,
                                const std::function<void()>& look) {
     try {
         look();
     } catch (const std::exception& e) {
         findings.push_back({is_restored ? Diagnostic::Severity::kWarning : Diagnostic::Severity::kError,
                             {},
-                            std::string("the ") + name_of(kind) + " could not be read (" + e.what() +
-                                "): " + (is_restored ? "what was in force stays so" : "the gates stay closed")});
+                            std::string("the ") + name_of(kind) + " could not be read (" + e.what() + "): " +
+                                (is_restored  ? "what was in force stays so"
+                                 : has_policy ? "the policy from before the restart stays in force, without them"
+                                              : "the gates stay closed")});
         if (is_restored) return;
+        is_recalled_ = has_policy;
         lacks_refusals_ = kind == Watched::kRefusals;
         close_gates();
     }
@@ -134,8 +138,9 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     }
     note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
-    look_at_start(Watched::kRefusals, has_refusals, findings, [&] { look_at_refusals(reported); });
-    look_at_start(Watched::kCrls, restore(Watched::kCrls), findings, [&] { read_crls(policy_, {}, reported); });
+    look_at_start(Watched::kRefusals, has_refusals, has_policy, findings, [&] { look_at_refusals(reported); });
+    look_at_start(Watched::kCrls, restore(Watched::kCrls), has_policy, findings,
+                  [&] { read_crls(policy_, {}, reported); });
     name_tables(reported);
     publish_images({{Watched::kRefusals, revocation_files_.image()},
                     {Watched::kCrls, crl_files_.image()},

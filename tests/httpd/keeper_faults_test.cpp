@@ -229,6 +229,40 @@ CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it
     }
 }
 
+CLAIM(a_restart_that_cannot_share_what_is_new_says_what_holds) {
+    std::string lines;
+    for (int i = 0; i < 20000; ++i) lines += "MTLSRevoke CN:client-number-" + std::to_string(i) + "\n";
+    for (const bool has_refusals : {false, true}) {
+        Kept site("event");
+        if (has_refusals) {
+            site.refuse("MTLSSuspend globex\n");
+            becomes([&] { return site.globex(); }, 403, "a refusal");
+        }
+        constexpr rlim_t kLittle = 512UL << 10;
+        const rlimit little{kLittle, RLIM_INFINITY};
+        set_limit(site.keeper(), RLIMIT_FSIZE, kLittle);
+        CHECK_EQUAL(prlimit(site.httpd.pid(), RLIMIT_FSIZE, &little, nullptr), 0);
+        site.refuse((has_refusals ? "MTLSSuspend globex\n" : "") + lines + "MTLSSuspend acme\n");
+        site.httpd.graceful();
+        const std::string kept = has_refusals ? "what was in force stays so"
+                                              : "the policy from before the restart stays in force, without them";
+        CHECK(site.httpd.wait_for_log("the revocations could not be read ("));
+        CHECK(site.httpd.wait_for_log("): " + kept));
+        if (!has_refusals) {
+            CHECK(site.httpd.wait_for_log("the policy is refused: the one from before the restart stays in force"));
+        }
+        const auto status_of = [&](const Identity& who) {
+            return TlsClient(site.httpd.port(), as(who)).get("/gate/x").status;
+        };
+        stays([&] { return status_of(world().acme); }, 200, kept.c_str());
+        CHECK_EQUAL(status_of(world().globex), has_refusals ? 403 : 200);
+        CHECK(site.httpd.error_log().find("closed") == std::string::npos);
+        set_limit(site.keeper(), RLIMIT_FSIZE, {});
+        becomes([&] { return status_of(world().acme); }, 403, "there is room");
+        CHECK_EQUAL(status_of(world().globex), has_refusals ? 403 : 200);
+    }
+}
+
 CLAIM(a_keeper_whose_log_is_at_a_limit_of_file_size_goes_on) {
     Kept site("event");
     const pid_t keeper = site.keeper();

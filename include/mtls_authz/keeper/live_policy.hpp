@@ -126,7 +126,7 @@ public:
 
 private:
     void close_gates();
-    void look_at_start(Watched kind, bool is_restored, std::vector<Diagnostic>& findings,
+    void look_at_start(Watched kind, bool is_restored, bool has_policy, std::vector<Diagnostic>& findings,
                        const std::function<void()>& look);
     void look_at_refusals(std::vector<Diagnostic>& findings);
     void note_revision();
