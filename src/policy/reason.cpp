@@ -136,7 +136,7 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
                "for this one, too, name it in its MTLSTrustAnchor as well";
     }
     if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
-    switch (refusal_in(detail)) {
+    switch (detail.ends_with(kUnusableExtension) ? HandshakeRefusal::kMalformed : refusal_in(detail)) {
         case HandshakeRefusal::kExpired:
             return "a CA between the certificate and the partner's trust anchor, or the anchor, has expired (detail= "
                    "names it): put its new certificate into MTLSTrustAnchor or MTLSIntermediate, or have the client "

@@ -220,6 +220,11 @@ PathAnswer PathSearch::run() {
         answer_.detail = "it is a proxy certificate (it has proxyCertInfo), which is let in nowhere";
         return std::move(answer_);
     }
+    // Nor does it take any certificate for the issuer of such a one.
+    if ((X509_get_extension_flags(question_.leaf.certificate) & EXFLAG_INVALID) != 0) {
+        answer_.detail = "OpenSSL cannot use it: " + why_it_issues_nothing(*question_.leaf.certificate);
+        return std::move(answer_);
+    }
     answer_.detail = find_other_identifier();
     if (answer_.detail.empty()) answer_.detail = "no certificate at hand leads to this partner's trust anchor";
     return std::move(answer_);

@@ -253,6 +253,14 @@ CLAIM(why_says_the_same_once_and_counts_the_rest) {
     CHECK_CONTAINS(b.expect(2, {"why", line, "--log", "error.log"}), "--log is for request ids");
 }
 
+CLAIM(a_front_that_is_believed_is_proved) {
+    Bench b;
+    mtls::Account a = account(mtls::Reason::kFrontNotTrusted);
+    CHECK(b.expect(3, {"why", denial(a)}).find("not proved") == std::string::npos);
+    a.via.clear();
+    CHECK_CONTAINS(b.expect(3, {"why", denial(a)}), "that is not proved");
+}
+
 CLAIM(a_weak_key_or_a_missing_purpose_is_not_called_a_foreign_issuer) {
     Bench b;
     for (const auto& [detail, advice] : std::vector<std::pair<const char*, const char*>>{
@@ -267,6 +275,13 @@ CLAIM(a_weak_key_or_a_missing_purpose_is_not_called_a_foreign_issuer) {
         CHECK_CONTAINS(line, advice);
         CHECK(line.find("somebody else has a certificate") == std::string::npos);
         CHECK_CONTAINS(b.expect(3, {"why", line}), advice);
+    }
+    for (const mtls::Reason reason : {mtls::Reason::kWrongIssuer, mtls::Reason::kNotVerified}) {
+        mtls::Account invalid = account(reason);
+        invalid.detail = "OpenSSL cannot use it: " + std::string(mtls::kUnusableExtension);
+        const std::string said = b.expect(3, {"why", denial(invalid)});
+        CHECK_CONTAINS(said, "does not have the form that RFC 5280 gives it");
+        CHECK(said.find("MTLSTrustAnchor") == std::string::npos);
     }
     mtls::Account a = account(mtls::Reason::kWrongIssuer);
     a.detail = "no certificate at hand leads to this partner's trust anchor";

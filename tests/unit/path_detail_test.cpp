@@ -170,6 +170,31 @@ CLAIM(a_proxy_certificate_is_told_that_it_is_one) {
     CHECK_EQUAL(verdict(ask(*policy, test::issue(client_spec("api"), &root))), "granted acme");
 }
 
+CLAIM(an_extension_that_openssl_cannot_use_is_named_as_the_fault) {
+    const char* const fault =
+        "an extension of it does not decode, is there twice, or has a value that RFC 5280 forbids";
+    const auto root = test::issue(ca_spec("Root"), nullptr);
+    Draft d;
+    const auto policy =
+        d.file("root.pem", root.cert_pem()).policy(partner("acme", "MTLSIdentity CN:api\nMTLSTrustAnchor root.pem"));
+    CertSpec spec = client_spec("api");
+    spec.extensions = {{NID_netscape_cert_type, "DER:0500"}};
+    const auto by_leaf = ask(*policy, test::issue(spec, &root));
+    CHECK_EQUAL(verdict(by_leaf), "wrong-issuer");
+    CHECK_EQUAL(by_leaf.detail, std::string("OpenSSL cannot use it: ") + fault);
+    CHECK_CONTAINS(advice_of(by_leaf), "does not have the form that RFC 5280 gives it");
+    spec = ca_spec("Sub");
+    spec.extensions = {{NID_netscape_cert_type, "DER:0500"}};
+    const auto sub = test::issue(spec, &root);
+    const auto by_ca = ask(*policy, test::issue(client_spec("api"), &sub), {&sub});
+    CHECK_EQUAL(verdict(by_ca), "not-verified");
+    CHECK_CONTAINS(by_ca.detail, fault);
+    CHECK_CONTAINS(advice_of(by_ca), "does not have the form that RFC 5280 gives it");
+    spec = client_spec("api");
+    spec.extensions = {{NID_netscape_cert_type, "client"}};
+    CHECK_EQUAL(verdict(ask(*policy, test::issue(spec, &root))), "granted acme");
+}
+
 CLAIM(a_ca_whose_end_cannot_be_read_is_malformed_and_not_expired) {
     const auto root = test::issue(ca_spec("Root"), nullptr), sub = test::issue(ca_spec("Sub"), &root);
     const auto odd_sub = with_odd_end(sub, root), odd_root = with_odd_end(root, root);

@@ -150,6 +150,8 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
     if (is_by_rule && log_line.get("detail").ends_with(kInOtherCase)) return {};
     if (is_negated_requirement(log_line.get("directive"))) return {};  // with an edit, it would refuse the client
+    const bool is_by_path = word == "wrong-issuer" || word == "not-verified";
+    if (is_by_path && log_line.get("detail").ends_with(kUnusableExtension)) return {};
     if (log_line.kind == LogLine::Kind::kMisdirected)
         return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
     if (is_handshake(log_line)) {

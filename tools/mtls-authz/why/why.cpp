@@ -32,7 +32,8 @@ std::string identity_text(const LogLine& log_line, const Suspect& suspect) {
     const bool is_by_crl = log_line.reason == "revoked" && place_in_detail(log_line, "MTLSRevoke at ").empty();
     const bool is_after_path =
         std::find(std::begin(kAfterPath), std::end(kAfterPath), log_line.reason) != std::end(kAfterPath);
-    const bool is_proved = !is_handshake(log_line) && (is_after_path || is_by_crl);
+    const bool is_front = log_line.reason == "front-not-trusted" && log_line.fields.contains("via");
+    const bool is_proved = !is_handshake(log_line) && (is_after_path || is_by_crl || is_front);
     if (!claimed.empty()) return claimed + (is_proved ? "" : " (the certificate names it; that is not proved)");
     if (log_line.kind == LogLine::Kind::kMisdirected) return "not asked: the connection is another virtual host's";
     if (log_line.reason == "no-certificate") return "unknown: there is no certificate";
