@@ -84,8 +84,9 @@ bool is_usable(const std::string& line) {
 std::string written_serial(std::string serial) {
     constexpr std::size_t kHardlyByChance = 20;
     const std::size_t digits = serial.starts_with('-') ? 1 : 0;
+    const std::string_view number = std::string_view(serial).substr(digits);
     const bool reads_as_decimal =
-        serial.size() >= kHardlyByChance && std::all_of(serial.begin() + digits, serial.end(), is_digit);
+        number.size() >= kHardlyByChance && std::all_of(number.begin(), number.end(), is_digit);
     return reads_as_decimal ? serial.insert(digits, "0x") : serial;
 }
 
