@@ -211,10 +211,10 @@ std::string PartnerPaths::nearest_fault(const std::vector<const Partner*>& claim
     for (const X509Ptr& ca : nearest_.cas) {
         const DistinguishedName name = read_name(*X509_get_subject_name(ca.get()));
         if (!nearest_.ca_ids.empty() && spki_sha256(*ca) + name.canonical == nearest_.ca_ids.front())
-            what = "the nearest CA above it that the policy names, \"" + name.text() + "\",";
+            what = "the nearest CA above it that the policy names (" + name.text() + ")";
     }
     if (is_own) return what + " is an anchor of " + names + ", but not the one of anchor= beside that MTLSIdentity";
-    return what + " " + std::string(kOthersAnchor) + ", and none of " + names;
+    return what + " is a trust anchor of others, and none of " + names;
 }
 
 bool PartnerPaths::server_trusts_it() {

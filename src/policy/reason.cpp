@@ -131,10 +131,6 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
         return "the partner is known, but none of its grants fits this path; add an MTLSGrant, if it may use this "
                "place";
     }
-    if (reason == Reason::kWrongIssuer && detail.find(kOthersAnchor) != std::string_view::npos) {
-        return "the CA that detail= names counts for the partners alone that have it as MTLSTrustAnchor; if it issues "
-               "for this one, too, name it in its MTLSTrustAnchor as well";
-    }
     if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
     switch (detail.ends_with(kUnusableExtension) ? HandshakeRefusal::kMalformed : refusal_in(detail)) {
         case HandshakeRefusal::kExpired:

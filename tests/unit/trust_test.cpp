@@ -106,10 +106,9 @@ CLAIM(a_nearest_ca_that_is_none_of_the_partners_is_named) {
         const auto policy = d.policy(lower + partner("upper", upper));
         const Identification out = ask(*policy, who, {&helper}, now(), server);
         CHECK_EQUAL(verdict(out), "wrong-issuer");
-        CHECK_CONTAINS(std::string(advice_for(out.reason, out.detail)), "MTLSTrustAnchor");
         return out.detail;
     };
-    const std::string nearest = "the nearest CA above it that the policy names, \"CN=Sub,O=Sub Inc,C=US\", is ";
+    const std::string nearest = "the nearest CA above it that the policy names (CN=Sub,O=Sub Inc,C=US) is ";
     for (const char* anchor : {"root.pem", "mod_ssl"}) {
         const std::string upper = std::string("\nMTLSTrustAnchor ") + anchor;
         CHECK_EQUAL(told("MTLSIdentity CN:api" + upper, leaf, sub),

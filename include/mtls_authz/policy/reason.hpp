@@ -45,8 +45,6 @@ constexpr std::string_view kDetailByGrant = "by-grant";
 constexpr std::string_view kSentNone = " sent no certificate of its client";
 // How it ends where a method was asked for in another case, as `get`.
 constexpr std::string_view kInOtherCase = ": clients have to write it so";
-// In a detail of wrong-issuer: the nearest CA is another partner's.
-constexpr std::string_view kOthersAnchor = "is a trust anchor of others";
 // How the detail ends where OpenSSL cannot use a certificate of the path (why_it_issues_nothing()).
 constexpr std::string_view kUnusableExtension =
     "an extension of it does not decode, is there twice, or has a value that RFC 5280 forbids";
