@@ -125,7 +125,7 @@ CLAIM(a_refusing_line_that_is_about_another_client_is_no_reason) {
     CHECK_EQUAL(site.get(&w.acme, "/gate/none/x").status, 200);
     CHECK_EQUAL(site.get(&w.globex, "/gate/none/x").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/gate/not/x").status, 403);
-    CHECK_CONTAINS(site.httpd.error_log(), "denied GET \"/gate/not/x\": reason=not-allowed");
+    CHECK(site.httpd.wait_for_log("denied GET \"/gate/not/x\": reason=not-allowed"));
     CHECK_CONTAINS(line_with(site.httpd.error_log(), "denied GET \"/gate/not/x\""),
                    "directive=\"Require mtls-partner initech\"");
     CHECK(site.httpd.error_log().find("not satisfied GET \"/gate/none/x\"") == std::string::npos);
