@@ -3,6 +3,7 @@
 #include <openssl/x509_vfy.h>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/trust/ca_directory.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {

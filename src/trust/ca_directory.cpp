@@ -31,8 +31,7 @@ bool has_ca_flag(const X509& certificate) {
 
 std::string why_it_issues_nothing(const X509& certificate) {
     auto& c = const_cast<X509&>(certificate);
-    if ((X509_get_extension_flags(&c) & EXFLAG_INVALID) != 0)
-        return "an extension of it does not decode, is there twice, or has a value that RFC 5280 forbids";
+    if ((X509_get_extension_flags(&c) & EXFLAG_INVALID) != 0) return std::string(kUnusableExtension);
     if ((X509_get_extension_flags(&c) & EXFLAG_CA) != 0) return "its keyUsage has no keyCertSign";
     if (X509_check_ca(&c) == 0) return {};
     if (X509_get_version(&c) == X509_VERSION_1) return "it is of X.509 version 1, which has no basicConstraints";

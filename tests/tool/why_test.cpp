@@ -3,6 +3,7 @@
 
 #include "log_lines.hpp"
 #include "mtls_authz/decide/decision.hpp"
+#include "mtls_authz/trust/ca_directory.hpp"
 #include "tool.hpp"
 
 using namespace test;

@@ -45,9 +45,6 @@ constexpr std::string_view kDetailByGrant = "by-grant";
 constexpr std::string_view kSentNone = " sent no certificate of its client";
 // How it ends where a method was asked for in another case, as `get`.
 constexpr std::string_view kInOtherCase = ": clients have to write it so";
-// How the detail ends where OpenSSL cannot use a certificate of the path (why_it_issues_nothing()).
-constexpr std::string_view kUnusableExtension =
-    "an extension of it does not decode, is there twice, or has a value that RFC 5280 forbids";
 
 // Whether directive= is a `Require not ...`, which refuses those whom it names.
 bool is_negated_requirement(std::string_view directive);

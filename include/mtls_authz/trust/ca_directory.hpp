@@ -97,6 +97,9 @@ struct AnchorSet {
 // Whether OpenSSL takes it for a CA's: basicConstraints has cA TRUE, keyUsage permits it, and all its extensions
 // decode.
 bool has_ca_flag(const X509& certificate);
+// How the detail ends where OpenSSL can use no part of a certificate (EXFLAG_INVALID).
+constexpr std::string_view kUnusableExtension =
+    "an extension of it does not decode, is there twice, or has a value that RFC 5280 forbids";
 // Why a certificate without has_ca_flag() that looks like a CA's issues nothing: a clause; "" if it does not.
 std::string why_it_issues_nothing(const X509& certificate);
 // The same as a detail, of a certificate that issued one of the path.

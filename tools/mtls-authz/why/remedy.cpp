@@ -9,6 +9,7 @@
 #include "mtls_authz/rules/grant.hpp"
 #include "mtls_authz/rules/method_set.hpp"
 #include "mtls_authz/rules/selector.hpp"
+#include "mtls_authz/trust/ca_directory.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls::tool {
