@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "httpd/config/httpd.hpp"
+#include "httpd/config/config.hpp"
 #include "mtls_authz/policy/policy.hpp"
 
 namespace mtls::httpd {
@@ -18,6 +18,11 @@ struct AcceptedFronts {
 
     std::string text() const;  // the arguments of MTLSAcceptFront
 };
+
+// Whether the section applies in this virtual host, and accepts a front there. It is one of State::front_sections.
+inline bool accepts_front_in(const GateSection& section, const server_rec* s) {
+    return section.applies_in(s) && !section.config->fronts->names.empty();
+}
 
 // A header field with a forwarded certificate. It was removed from the request before other code could read it; the
 // strings are in the request's pool.

@@ -174,7 +174,7 @@ private:
 enum class FrontedGates { kNone, kSome, kAll };
 
 FrontedGates fronted_gates(const server_rec* s) {
-    const auto accepts = [s](const GateSection* f) { return f->applies_in(s) && !f->config->fronts->names.empty(); };
+    const auto accepts = [s](const GateSection* f) { return accepts_front_in(*f, s); };
     const auto& fronts = state().front_sections;
     if (std::none_of(fronts.begin(), fronts.end(), accepts)) return FrontedGates::kNone;
     const auto is_fronted = [&](const GateSection* gate) {

@@ -177,9 +177,7 @@ void read_directives_of(const server_rec* s, MappedHost& out) {
 
 bool accepts_fronts(const server_rec* s) {
     const auto& all = state().front_sections;
-    return std::any_of(all.begin(), all.end(), [s](const GateSection* section) {
-        return section->applies_in(s) && !section->config->fronts->names.empty();
-    });
+    return std::any_of(all.begin(), all.end(), [s](const GateSection* f) { return accepts_front_in(*f, s); });
 }
 
 MappedHost map_host(const server_rec* main_server, const server_rec* s) {
