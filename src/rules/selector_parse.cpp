@@ -434,14 +434,11 @@ private:
         if (digits.empty()) return "expected the serial number in hex";
         const std::size_t first = digits.find_first_not_of('0');
         operand_ = first == std::string::npos ? "0" : digits.substr(first);
-        constexpr std::size_t kLongest = 40;         // RFC 5280 4.1.2.2: 20 octets
-        constexpr std::size_t kHardlyByChance = 20;  // only one hex serial in 12,000 has 20 digits without a letter
         const bool says_hex =
             rest.size() < value.size() - (negative ? 1 : 0) || rest.find(':') != std::string_view::npos;
-        const bool all_decimal = std::all_of(digits.begin(), digits.end(), is_digit);
-        if (operand_.size() > kLongest)
+        if (operand_.size() > kMostSerialDigits)
             return "has more than 40 hex digits, which no serial number has" + std::string(kHexHint);
-        if (all_decimal && !says_hex && operand_.size() >= kHardlyByChance) {
+        if (!says_hex && reads_as_decimal(operand_)) {
             return "reads like a decimal number" + std::string(kHexHint) +
                    "; where it is hex indeed, write 0x before it";
         }
@@ -509,6 +506,11 @@ private:
     bool has_value_ = false;
     std::vector<std::string> warnings_;
 };
+
+bool reads_as_decimal(std::string_view digits) {
+    constexpr std::size_t kHardlyByChance = 20;  // only one hex serial in 12,000 has 20 digits without a letter
+    return digits.size() >= kHardlyByChance && std::all_of(digits.begin(), digits.end(), is_digit);
+}
 
 bool is_selector_type(std::string_view type) { return SelectorParser().knows_type(type); }
 

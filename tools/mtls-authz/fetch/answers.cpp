@@ -10,6 +10,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/load/directive.hpp"
 #include "mtls_authz/load/refusal_directives.hpp"
+#include "mtls_authz/rules/selector.hpp"
 #include "ocsp.hpp"
 
 namespace mtls::tool {
@@ -80,14 +81,10 @@ bool is_usable(const std::string& line) {
     return faults.empty() && read.size() == 1 && read_revocation(read.front()).ok();
 }
 
-// The serial number as cert-serial: reads it: one of many digits without a letter is said to be hex.
+// The serial number as cert-serial: takes it.
 std::string written_serial(std::string serial) {
-    constexpr std::size_t kHardlyByChance = 20;
     const std::size_t digits = serial.starts_with('-') ? 1 : 0;
-    const std::string_view number = std::string_view(serial).substr(digits);
-    const bool reads_as_decimal =
-        number.size() >= kHardlyByChance && std::all_of(number.begin(), number.end(), is_digit);
-    return reads_as_decimal ? serial.insert(digits, "0x") : serial;
+    return reads_as_decimal(std::string_view(serial).substr(digits)) ? serial.insert(digits, "0x") : serial;
 }
 
 std::string read_serial(std::string serial) {

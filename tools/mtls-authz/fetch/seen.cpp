@@ -10,6 +10,7 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/certificate_file.hpp"
+#include "mtls_authz/rules/selector.hpp"
 
 namespace mtls::tool {
 
@@ -111,10 +112,7 @@ private:
 
 }  // namespace
 
-bool SeenLeaf::has_long_serial() const {
-    constexpr std::size_t kMostDigits = 40;
-    return serial.size() - (serial.starts_with('-') ? 1 : 0) > kMostDigits;
-}
+bool SeenLeaf::has_long_serial() const { return serial.size() - (serial.starts_with('-') ? 1 : 0) > kMostSerialDigits; }
 
 std::string SeenLeaf::id() const {
     return has_long_serial() ? "sha256:" + sha256 : hex(bytes_of(issuer->key)) + ":" + serial;
