@@ -7,6 +7,7 @@
 #include <ctime>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -76,9 +77,9 @@ public:
             });
         }
         // Neither waits for the other's servers.
-        std::thread asking([&] { run_side_by_side(questions_); });
+        auto asking = std::async(std::launch::async, [&] { run_side_by_side(questions_); });
         run_side_by_side(files_);
-        asking.join();
+        asking.get();
         if (fault.empty()) write_lines();
         // Only after the jobs, which read store_.files.
         for (auto& [file, note] : notes_) store_.files[file] = std::move(note);
