@@ -15,6 +15,12 @@ constexpr const char* kBasic = R"(
 constexpr const char* kUsers = "user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 constexpr const char* kPassword = "Authorization: Basic dXNlcjpzZWNyZXQ=\r\n";
 
+std::string within(const char* container, const std::string& lines) {
+    return std::string("<") + container + ">\n" + lines + "</" + container + ">\n";
+}
+std::string all_of(const std::string& lines) { return within("RequireAll", lines); }
+std::string none_of(const std::string& lines) { return within("RequireNone", lines); }
+
 }  // namespace
 
 CLAIM(require_decides_over_http1_and_http2_alike) {
@@ -24,13 +30,10 @@ CLAIM(require_decides_over_http1_and_http2_alike) {
                location("/gate/group", "Require mtls-group customers") +
                location("/gate/any", "Require mtls-any-partner") +
                location("/gate/identity", "Require mtls-identity \"O:api Org\" !DNS:*.globex.example") +
-               location("/gate/all", "<RequireAll>\nRequire mtls-partner acme\nRequire ip 127.0.0.1\n</RequireAll>") +
-               location("/gate/all-not",
-                        "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner acme\n</RequireAll>") +
+               location("/gate/all", all_of("Require mtls-partner acme\nRequire ip 127.0.0.1\n")) +
+               location("/gate/all-not", all_of("Require mtls-any-partner\nRequire not mtls-partner acme\n")) +
                location("/gate/either", "<RequireAny>\nRequire mtls-partner acme\nRequire ip 10.0.0.1\n</RequireAny>") +
-               location("/gate/neither",
-                        "<RequireAll>\nRequire all granted\n<RequireNone>\nRequire mtls-group suppliers\n"
-                        "</RequireNone>\n</RequireAll>"));
+               location("/gate/neither", all_of("Require all granted\n" + none_of("Require mtls-group suppliers\n"))));
     struct Row {
         const char* path;
         bool acme;
@@ -68,20 +71,14 @@ CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
     site.start(
         "<MTLSPartner fleet>\nMTLSIdentity OU:fleet\nMTLSTrustAnchor acme.pem\n"
         "MTLSGroup machines if CN:ci\n</MTLSPartner>\n" +
-        location("/gate/identity",
-                 "<RequireAll>\nRequire mtls-partner fleet\nRequire not mtls-identity CN:ci\n</RequireAll>") +
-        location("/gate/tab",
-                 "<RequireAll>\nRequire mtls-partner fleet\nRequire not\tmtls-identity CN:ci\n</RequireAll>") +
-        location("/gate/quoted",
-                 "<RequireAll>\nRequire mtls-partner fleet\nRequire \"NOT\" mtls-identity CN:ci\n</RequireAll>") +
-        location("/gate/group",
-                 "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\nRequire mtls-group machines\n"
-                 "</RequireNone>\n</RequireAll>") +
+        location("/gate/identity", all_of("Require mtls-partner fleet\nRequire not mtls-identity CN:ci\n")) +
+        location("/gate/tab", all_of("Require mtls-partner fleet\nRequire not\tmtls-identity CN:ci\n")) +
+        location("/gate/quoted", all_of("Require mtls-partner fleet\nRequire \"NOT\" mtls-identity CN:ci\n")) +
+        location("/gate/group", all_of("Require mtls-any-partner\n" + none_of("Require mtls-group machines\n"))) +
         // Two negations cancel out: whom a selector cannot tell, it does not let in.
         location("/gate/twice",
-                 "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\n<RequireAll>\n"
-                 "Require mtls-any-partner\nRequire not mtls-identity CN:ci\n"
-                 "</RequireAll>\n</RequireNone>\n</RequireAll>"));
+                 all_of("Require mtls-any-partner\n" +
+                        none_of(all_of("Require mtls-any-partner\nRequire not mtls-identity CN:ci\n")))));
     for (const char* path : {"/gate/identity/x", "/gate/tab/x", "/gate/quoted/x", "/gate/group/x"}) {
         CHECK_EQUAL(site.get(&api, path).status, 200);
         CHECK_EQUAL(site.get(&ci, path).status, 403);
@@ -95,15 +92,9 @@ CLAIM(not_and_require_none_refuse_whom_a_selector_cannot_tell) {
 CLAIM(not_and_require_none_refuse_every_certificate_where_the_partner_that_they_name_is_none) {
     const World& w = world();
     Site site;
-    site.start(location("/gate/not",
-                        "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner globx\n"
-                        "</RequireAll>") +
-               location("/gate/none",
-                        "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\n"
-                        "Require mtls-partner globx\n</RequireNone>\n</RequireAll>") +
-               location("/gate/of",
-                        "<RequireAll>\nRequire mtls-any-partner\nRequire not mtls-partner globex\n"
-                        "</RequireAll>"));
+    site.start(location("/gate/not", all_of("Require mtls-any-partner\nRequire not mtls-partner globx\n")) +
+               location("/gate/none", all_of("Require mtls-any-partner\n" + none_of("Require mtls-partner globx\n"))) +
+               location("/gate/of", all_of("Require mtls-any-partner\nRequire not mtls-partner globex\n")));
     CHECK_EQUAL(site.get(&w.acme, "/gate/not/x").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/gate/none/x").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/gate/of/x").status, 200);
@@ -116,12 +107,10 @@ CLAIM(not_and_require_none_refuse_every_certificate_where_the_partner_that_they_
 CLAIM(a_refusing_line_that_is_about_another_client_is_no_reason) {
     const World& w = world();
     Site site;
-    site.start(location("/gate/not",
-                        "MTLSErrorDetail On\n<RequireAll>\nRequire not mtls-partner globex\n"
-                        "Require not mtls-group customers\nRequire mtls-partner initech\n</RequireAll>") +
-               location("/gate/none",
-                        "<RequireAll>\nRequire mtls-any-partner\n<RequireNone>\nRequire mtls-partner globex\n"
-                        "</RequireNone>\n</RequireAll>"));
+    site.start(
+        location("/gate/not", "MTLSErrorDetail On\n" + all_of("Require not mtls-partner globex\nRequire not mtls-group "
+                                                              "customers\nRequire mtls-partner initech\n")) +
+        location("/gate/none", all_of("Require mtls-any-partner\n" + none_of("Require mtls-partner globex\n"))));
     CHECK_EQUAL(site.get(&w.acme, "/gate/none/x").status, 200);
     CHECK_EQUAL(site.get(&w.globex, "/gate/none/x").status, 403);
     CHECK_EQUAL(site.get(&w.acme, "/gate/not/x").status, 403);
@@ -134,14 +123,10 @@ CLAIM(a_refusing_line_that_is_about_another_client_is_no_reason) {
 CLAIM(not_and_require_none_refuse_whom_they_name_when_its_certificate_is_refused_too) {
     const World& w = world();
     const std::string gates =
-        location("/gate/not",
-                 "<RequireAll>\nRequire ssl-verify-client\nRequire not mtls-partner globex\n</RequireAll>") +
-        location("/gate/none",
-                 "<RequireAll>\nRequire ssl-verify-client\n<RequireNone>\nRequire mtls-group customers\n"
-                 "</RequireNone>\n</RequireAll>") +
-        location(
-            "/gate/identity",
-            "<RequireAll>\nRequire ssl-verify-client\nRequire not mtls-identity DNS:*.globex.example\n</RequireAll>");
+        location("/gate/not", all_of("Require ssl-verify-client\nRequire not mtls-partner globex\n")) +
+        location("/gate/none", all_of("Require ssl-verify-client\n" + none_of("Require mtls-group customers\n"))) +
+        location("/gate/identity",
+                 all_of("Require ssl-verify-client\nRequire not mtls-identity DNS:*.globex.example\n"));
     for (const char* line : {"", "MTLSSuspend globex\n", "MTLSRevoke DNS:api.globex.example\n"}) {
         Site site;
         site.start(line + gates);

@@ -11,6 +11,18 @@
 using namespace mtls;
 using namespace test;
 
+namespace {
+
+// A CA and a certificate below a root, and one below that CA, with a file of each but the last.
+struct Nested {
+    test::Identity root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
+    test::Identity pinned = test::issue(client_spec("box"), &root), leaf = test::issue(client_spec("api"), &sub);
+    Draft d;
+    Nested() { d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem()).file("box.pem", pinned.cert_pem()); }
+};
+
+}  // namespace
+
 CLAIM(an_identity_counts_only_under_its_partners_anchor) {
     const auto a = test::make_ca("A"), b = test::make_ca("B"), fake = test::make_ca("A");
     Draft d;
@@ -95,10 +107,9 @@ CLAIM(the_nearest_named_ca_decides_alone) {
 }
 
 CLAIM(a_nearest_ca_that_is_none_of_the_partners_is_named) {
-    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
-    const auto leaf = test::issue(client_spec("api"), &sub), pinned = test::issue(client_spec("box"), &root);
-    Draft d;
-    d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem()).file("box.pem", pinned.cert_pem());
+    Nested nested;
+    const auto &root = nested.root, &sub = nested.sub, &pinned = nested.pinned, &leaf = nested.leaf;
+    Draft& d = nested.d;
     const std::string lower = partner("lower", "MTLSIdentity CN:lower\nMTLSTrustAnchor sub.pem box.pem");
     const auto told = [&](const std::string& upper, const test::Identity& who, const test::Identity& helper) {
         ServerCas server;
@@ -121,10 +132,9 @@ CLAIM(a_nearest_ca_that_is_none_of_the_partners_is_named) {
 }
 
 CLAIM(the_warning_of_an_anchor_below_anothers_says_what_its_dates_do) {
-    const auto root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
-    const auto pinned = test::issue(client_spec("box"), &root), leaf = test::issue(client_spec("api"), &sub);
-    Draft d;
-    d.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem()).file("box.pem", pinned.cert_pem());
+    Nested nested;
+    const auto &root = nested.root, &sub = nested.sub, &pinned = nested.pinned, &leaf = nested.leaf;
+    Draft& d = nested.d;
     const std::string upper = partner("upper", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem");
     const auto with = [&](const std::string& anchor, const std::string& more = "") {
         return d.policy(upper + partner("lower", "MTLSIdentity any\nMTLSTrustAnchor " + anchor + more));
