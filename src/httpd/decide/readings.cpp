@@ -1,213 +1,20 @@
 #include "httpd/decide/readings.hpp"
 
-#include <apr_fnmatch.h>
-
 #include <algorithm>
 #include <iterator>
-#include <memory>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
 #include "httpd/config/config.hpp"
-#include "httpd/decide/captures.hpp"
 #include "httpd/decide/nested.hpp"
 #include "httpd/decide/request_state.hpp"
+#include "httpd/decide/section_walk.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
 
 namespace {
-
-// One section's authorization; equal if it is the same section, or has the same text, and asks nothing about the path.
-struct AuthorizingSection {
-    const ap_conf_vector_t* section = nullptr;  // null: not known which, and equal to no other
-    std::string_view text;                      // empty: not available
-    bool depends_on_path = false;               // equal to no other
-
-    bool operator==(const AuthorizingSection& other) const {
-        if (depends_on_path || other.depends_on_path) return false;
-        return (section != nullptr && section == other.section) || (!text.empty() && text == other.text);
-    }
-};
-
-// The checks that apply to one path.
-struct Guards {
-    const GateSection* section = nullptr;  // their section, if known
-    bool is_gated = false;                 // `rules` are enforced
-    std::string rules;                     // as text, with the values of captures
-    std::string fronts;                    // accepted fronts, as text
-    bool authorizes = false;               // Require mtls-* or AuthType MTLS
-    std::vector<AuthorizingSection> authorizing;
-    bool is_unclear = false;  // a condition or an expression of a section got no answer, and decides
-};
-
-// Whether `own` contains all checks of `other`.
-bool includes(const Guards& own, const Guards& other) {
-    if (own.is_unclear || other.is_unclear) return false;
-    if ((other.is_gated || other.authorizes) && own.fronts != other.fronts) return false;
-    if (other.is_gated && !(own.is_gated && own.rules == other.rules)) return false;
-    return !other.authorizes || (own.authorizes && own.authorizing == other.authorizing);
-}
-
-void add_rules(std::string& out, const char* word, const GateRules& rules) {
-    for (const GateRule& rule : rules) out += word + rule.text() + '\n';
-}
-
-// The rules as text, with this request's captures.
-std::string rules_of(request_rec* r) {
-    const DirConfig& config = dir_config(r);
-    std::string out;
-    if (config.allow != nullptr) add_rules(out, "allow ", *config.allow);
-    for (const DenyChain* chain = config.deny; chain != nullptr; chain = chain->outer) {
-        add_rules(out, "deny ", *chain->rules);
-    }
-    keep_captures(r);
-    for (const Capture& capture : request_state(r).captures) out.append(capture.value) += '\n';
-    return out;
-}
-
-struct DestroyPool {
-    void operator()(apr_pool_t* pool) const { apr_pool_destroy(pool); }
-};
-
-apr_pool_t* new_pool(apr_pool_t* parent) {
-    apr_pool_t* pool = nullptr;
-    if (apr_pool_create(&pool, parent) != APR_SUCCESS) throw std::bad_alloc();
-    return pool;
-}
-
-// Whether a <Location> section covers the path, by the same test as ap_location_walk().
-bool covers(const core_dir_config& section, const char* path, const char* merged) {
-    if (section.r != nullptr) return ap_regexec(section.r, path, 0, nullptr, 0) != AP_REG_NOMATCH;
-    if (section.d_is_fnmatch != 0) return apr_fnmatch(section.d, merged, APR_FNM_PATHNAME) == APR_SUCCESS;
-    const std::string_view own = section.d, text = merged;
-    return text.starts_with(own) &&
-           (own.empty() || own.ends_with('/') || text.size() == own.size() || text[own.size()] == '/');
-}
-
-AuthorizingSection describe_section(const ap_conf_vector_t* section) {
-    const auto* const own = static_cast<const DirConfig*>(ap_get_module_config(section, &mtls_authz_module));
-    const GateSection* const gate = own != nullptr ? own->section : nullptr;
-    if (gate == nullptr || gate->authorization.empty()) return {section, {}, state().requires_by_path};
-    return {section, gate->authorization, gate->requires_by_path};
-}
-
-// Asks httpd, with a copy of the request, which sections it would merge for other paths. Skips <Directory> and <Files>:
-// a backend reads paths.
-class SectionWalk {
-public:
-    explicit SectionWalk(request_rec* r) : request_(r), pool_(new_pool(r->pool)) {
-        for (const char* name : {"mod_authz_core.c", "mod_authn_core.c", "mod_access_compat.c"}) {
-            if (module* const found = ap_find_linked_module(name)) authorizers_.push_back(found);
-        }
-    }
-
-    Guards guards_of(const std::string& path) const {
-        request_rec r = *request_;
-        move_to(r, path);
-        RequestState& copy = request_state(&r);
-        copy.is_reading = true;
-        if (ap_location_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
-        ap_conf_vector_t* const located = r.per_dir_config;
-        const auto unconditional = authorization_of(r);
-        if (ap_if_walk(&r) != OK) throw std::runtime_error("sections cannot be merged");
-        const DirConfig& config = dir_config(&r);
-        Guards out;
-        out.is_unclear =
-            (copy.is_condition_refused && has_deciding_conditions(located)) || find_failed_pattern(&r) != nullptr;
-        out.section = config.section;
-        out.is_gated = is_enforced(config);
-        if (out.is_gated) out.rules = rules_of(&r);
-        if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
-        out.authorizes = authorizes(&r);
-        if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
-        if (authorization_of(r) == unconditional) return out;
-        r.per_dir_config = located;
-        const auto conditional = conditional_sections(r);
-        if (conditional.empty()) out.authorizing.emplace_back();  // one inside another
-        out.authorizing.insert(out.authorizing.end(), conditional.begin(), conditional.end());
-        return out;
-    }
-
-private:
-    request_rec* request_;
-    std::unique_ptr<apr_pool_t, DestroyPool> pool_;
-    std::vector<module*> authorizers_;
-
-    // Allocates every object that the walk writes to for the copy.
-    void move_to(request_rec& r, const std::string& path) const {
-        apr_pool_t* const pool = pool_.get();
-        r.pool = pool;
-        r.uri = apr_pstrdup(pool, path.c_str());
-        r.parsed_uri.path = r.uri;
-        r.per_dir_config = r.server->lookup_defaults;
-        r.subprocess_env = apr_table_copy(pool, request_->subprocess_env);
-        r.headers_out = apr_table_copy(pool, request_->headers_out);  // <If> records there which fields it read
-        auto* const core = static_cast<core_request_config*>(apr_pcalloc(pool, sizeof(core_request_config)));
-        core->notes = static_cast<void**>(apr_pcalloc(pool, sizeof(void*) * AP_NUM_STD_NOTES));
-        r.request_config = ap_create_request_config(pool);
-        ap_set_core_module_config(r.request_config, core);
-    }
-
-    // The authorization modules' parts of the merged configuration: the pointers change if a merged section has such
-    // settings.
-    std::vector<const void*> authorization_of(const request_rec& r) const {
-        std::vector<const void*> out;
-        for (module* const m : authorizers_) out.push_back(ap_get_module_config(r.per_dir_config, m));
-        return out;
-    }
-
-    bool has_authorization(const ap_conf_vector_t* section) const {
-        return std::any_of(authorizers_.begin(), authorizers_.end(),
-                           [section](module* m) { return ap_get_module_config(section, m) != nullptr; });
-    }
-
-    // Whether some <If> section here has authorization, settings of this module, or an <If> of its own.
-    bool has_deciding_conditions(const ap_conf_vector_t* config) const {
-        const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(config));
-        for (int i = 0; core.sec_if != nullptr && i < core.sec_if->nelts; ++i) {
-            const auto* const section = reinterpret_cast<ap_conf_vector_t**>(core.sec_if->elts)[i];
-            const auto& own = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
-            const bool has_own = ap_get_module_config(section, &mtls_authz_module) != nullptr;
-            if (has_own || own.sec_if != nullptr || has_authorization(section)) return true;
-        }
-        return false;
-    }
-
-    // The <If> sections with authorization that apply, by the same test as ap_if_walk().
-    std::vector<AuthorizingSection> conditional_sections(request_rec& r) const {
-        const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(r.per_dir_config));
-        std::vector<AuthorizingSection> out;
-        bool is_taken = false;
-        for (int i = 0; core.sec_if != nullptr && i < core.sec_if->nelts; ++i) {
-            ap_conf_vector_t* const section = reinterpret_cast<ap_conf_vector_t**>(core.sec_if->elts)[i];
-            const auto& own = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
-            if ((own.condition_ifelse & AP_CONDITION_ELSE) != 0 && is_taken) continue;
-            const char* fault = nullptr;
-            const bool has_condition = (own.condition_ifelse & AP_CONDITION_IF) != 0;
-            is_taken = !has_condition || ap_expr_exec(&r, own.condition, &fault) > 0;
-            if (is_taken && has_authorization(section)) out.push_back(describe_section(section));
-        }
-        return out;
-    }
-
-    std::vector<AuthorizingSection> authorizing_sections(const char* path) const {
-        const auto& server =
-            *static_cast<const core_server_config*>(ap_get_core_module_config(request_->server->module_config));
-        char* const merged = apr_pstrdup(pool_.get(), path);
-        // With MergeSlashes On, r->uri has no double slashes.
-        if (server.merge_slashes == AP_CORE_CONFIG_OFF) ap_no2slash(merged);
-        std::vector<AuthorizingSection> out;
-        for (int i = 0; i < server.sec_url->nelts; ++i) {
-            ap_conf_vector_t* const section = reinterpret_cast<ap_conf_vector_t**>(server.sec_url->elts)[i];
-            const auto& core = *static_cast<const core_dir_config*>(ap_get_core_module_config(section));
-            if (has_authorization(section) && covers(core, path, merged)) out.push_back(describe_section(section));
-        }
-        return out;
-    }
-};
 
 // The state of the SectionWalk's copy for which a condition (-U, -F) looks this request up. Null: none.
 RequestState* walk_around(const request_rec* r) noexcept {
@@ -302,8 +109,8 @@ bool is_plain_file(const request_rec* r) noexcept {
     return r->finfo.filetype == APR_REG && !has_path_info(r) && !is_programs(r) && !state().has_actions;
 }
 
-// Whether the response may be a page of mod_include: what that includes, or runs, reads the page's REQUEST_URI. Of a
-// redirect, what is included is asked itself (request_line_of).
+// Whether the response may be a page of mod_include, whose programs read the REQUEST_URI of the page. After a redirect
+// they are subrequests for which request_line_of() finds that line.
 bool may_include(const request_rec* r) noexcept {
     return is_initial(r) && ap_find_linked_module("mod_include.c") != nullptr &&
            (ap_allow_options(const_cast<request_rec*>(r)) & OPT_INCLUDES) != 0;

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "httpd/config/httpd.hpp"
+#include "httpd/config/config.hpp"
 #include "httpd/decide/front.hpp"
 #include "mtls_authz/decide/decision.hpp"
 #include "mtls_authz/policy/reason.hpp"
@@ -88,16 +88,33 @@ struct RequestState {
 // Whether the request is neither a subrequest nor an internal redirect, as ap_is_initial_req() says.
 inline bool is_initial(const request_rec* r) { return r->main == nullptr && r->prev == nullptr; }
 
-RequestState& request_state(request_rec* r);
 // Null if the request has no state yet.
 inline RequestState* find_state(const request_rec* r) {
     return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
 }
 
+inline RequestState& request_state(request_rec* r) {
+    RequestState* request = find_state(r);
+    if (request == nullptr) {
+        request = pool_new<RequestState>(r->pool);
+        ap_set_module_config(r->request_config, &mtls_authz_module, request);
+    }
+    return *request;
+}
+
 // Whether the request has passed this module's checks; one that httpd answered with an error before has not.
-bool was_let_in(const request_rec* r) noexcept;
+inline bool was_let_in(const request_rec* r) noexcept {
+    const RequestState* const request = find_state(r);
+    if (request == nullptr || request->fixups_done) return request != nullptr;
+    // The login failed that stands beside the gate.
+    const DirConfig& config = dir_config(r);
+    return request->decided_for != nullptr && request->reason == Reason::kGranted && config.authorizer == nullptr;
+}
 
 // Sets the partner as user. Valid for this request only; satisfies no Require of another request.
-void set_own_user(request_rec* r, std::string_view partner);
+inline void set_own_user(request_rec* r, std::string_view partner) {
+    r->user = apr_pstrmemdup(r->pool, partner.data(), partner.size());
+    request_state(r).own_user = r->user;
+}
 
 }  // namespace mtls::httpd
