@@ -145,9 +145,8 @@ bool is_like_boundary(std::string_view line) {
 }
 
 bool is_text(std::string_view line) {
-    const auto is_ascii_letter = [](unsigned char c) { return c != 0 && c < 0x80; };
-    const bool is_ascii = std::all_of(line.begin(), line.end(), is_ascii_letter);
-    return is_ascii || (line.find('\0') == line.npos && decode_utf8(line));
+    const auto is_ascii = [](unsigned char c) { return c != 0 && c < 0x80; };
+    return std::all_of(line.begin(), line.end(), is_ascii) || (line.find('\0') == line.npos && decode_utf8(line));
 }
 
 // Reads a file from its first byte to its last: certificates and CRLs are decoded, explanatory text (RFC 7468 2) is

@@ -35,10 +35,9 @@ namespace {
 std::string fault_of_blank(const std::vector<std::string>& words) {
     for (std::size_t i = 0; i + 1 < words.size(); ++i) {
         if (!starts_nocase(words[i], "methods=")) continue;
-        std::string joined;
-        for (std::size_t k = i; k < words.size(); ++k) joined += words[k];
-        const bool is_split = words[i].ends_with(',') || words[i + 1].starts_with(',');
-        return is_split ? "the methods are one word: write " + in_quotes(joined, 100) + ", without blanks" : "";
+        if (!words[i].ends_with(',') && !words[i + 1].starts_with(',')) return {};
+        const std::string whole = joined(std::span(words).subspan(i), "");
+        return "the methods are one word: write " + in_quotes(whole, 100) + ", without blanks";
     }
     return {};
 }

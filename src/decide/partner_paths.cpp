@@ -196,17 +196,17 @@ std::string PartnerPaths::anchor_fault() {
 }
 
 std::string PartnerPaths::nearest_fault(const std::vector<const Partner*>& claimed) const {
-    std::string names;
-    bool is_own = false;
-    for (const Partner* partner : claimed) {
-        names += (names.empty() ? "" : ", ") + std::string(partner->name);
-        for (const Anchor& anchor : partner->anchors->anchors) {
-            is_own = is_own || (anchor.window.contains(now_) &&
-                                std::any_of(anchor.certificates.begin(), anchor.certificates.end(),
-                                            [&](const AnchorCertificate& c) { return is_nearest(c); }));
-        }
-    }
-    if (names.empty() || !nearest_.found()) return {};
+    if (claimed.empty() || !nearest_.found()) return {};
+    const std::string names = joined(claimed, ", ", [](const Partner* partner) { return partner->name.view(); });
+    const auto has_nearest = [&](const Anchor& anchor) {
+        const auto& all = anchor.certificates;
+        return anchor.window.contains(now_) &&
+               std::any_of(all.begin(), all.end(), [&](const AnchorCertificate& c) { return is_nearest(c); });
+    };
+    const bool is_own = std::any_of(claimed.begin(), claimed.end(), [&](const Partner* partner) {
+        const auto& anchors = partner->anchors->anchors;
+        return std::any_of(anchors.begin(), anchors.end(), has_nearest);
+    });
     std::string what = "the certificate itself";
     for (const X509Ptr& ca : nearest_.cas) {
         const DistinguishedName name = read_name(*X509_get_subject_name(ca.get()));

@@ -8,9 +8,8 @@
 
 namespace mtls::httpd {
 
-// Reports partners and groups that gates name and the policy does not define. A partner of MTLSDeny is an error: the
-// gate denies everybody until there is one (missing_partner()). All others are warnings; MTLSDeny of a group that does
-// not exist denies nobody.
+// Reports partners and groups that gates name and the policy lacks. A partner in MTLSDeny is an error, since the gate
+// denies everybody then (missing_partner()). The rest are warnings: a group in MTLSDeny denies nobody then.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
 // Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.

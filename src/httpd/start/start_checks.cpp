@@ -207,8 +207,9 @@ int tell_later(State& s, Findings findings, bool fails) {
 int fail_for_files(State& s, bool is_policy) {
     // `httpd -k` checks the configuration before it signals the running server, and never runs post_config: a server
     // can be stopped whatever the files hold, and restarts with its current policy.
-    s.must_not_start = !may_go_on(s, is_policy) && is_rehearsal();
-    return may_go_on(s, is_policy) || s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    if (may_go_on(s, is_policy)) return OK;
+    s.must_not_start = is_rehearsal();
+    return s.must_not_start ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 int fail_for_memory(State& s, const server_rec* main_server) {

@@ -65,12 +65,13 @@ bool is_among(std::string_view word, std::initializer_list<std::string_view> wor
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// Words of a map that let nobody in, and those that let in without a partner's name; in lower case.
+// Whether a value of the map means that the client is not let in. In lower case.
 bool is_denial(std::string_view word) {
     return is_among(word, {"",        "0",       "no",       "off",       "deny",     "denied", "false",
                            "none",    "block",   "blocked",  "reject",    "rejected", "forbid", "forbidden",
                            "revoked", "expired", "disabled", "suspended", "banned",   "invalid"});
 }
+// Whether it means that the client is let in, and names no partner.
 bool is_permission(std::string_view word) {
     return is_among(word, {"1", "yes", "on", "ok", "true", "allow", "allowed", "valid"});
 }
