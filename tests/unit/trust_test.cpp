@@ -133,7 +133,7 @@ CLAIM(a_nearest_ca_that_is_none_of_the_partners_is_named) {
 
 CLAIM(the_warning_of_an_anchor_below_anothers_says_what_its_dates_do) {
     Nested nested;
-    const auto &root = nested.root, &sub = nested.sub, &pinned = nested.pinned, &leaf = nested.leaf;
+    const auto &sub = nested.sub, &pinned = nested.pinned, &leaf = nested.leaf;
     Draft& d = nested.d;
     const std::string upper = partner("upper", "MTLSIdentity O:Acme\nMTLSTrustAnchor root.pem");
     const auto with = [&](const std::string& anchor, const std::string& more = "") {
