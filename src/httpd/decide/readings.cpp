@@ -198,20 +198,27 @@ std::vector<std::string> paths_in_environment(const request_rec* r) {
     return out;
 }
 
+// Adds every reading of the path; false: too many. Nearly every path has none but itself.
+bool add_readings(std::vector<std::string>& out, std::string_view path, PathForm form) {
+    if (is_plain_path(path)) {
+        out.emplace_back(path);
+        return true;
+    }
+    const auto all = readings_of(path, form);
+    if (all) out.insert(out.end(), all->begin(), all->end());
+    return all.has_value();
+}
+
 // All readings other than the path itself; nullopt: too many.
 std::optional<std::vector<std::string>> other_readings(const request_rec* r) {
-    auto out = readings_of(r->uri, PathForm::kDecoded);
+    std::vector<std::string> out;
+    if (!add_readings(out, r->uri, PathForm::kDecoded)) return std::nullopt;
     const auto raw = raw_path(r);
-    const auto more = raw ? readings_of(*raw, PathForm::kRaw) : std::vector<std::string>();
-    if (!out || !more) return std::nullopt;
-    out->insert(out->end(), more->begin(), more->end());
-    for (std::string& path : paths_in_environment(r)) {
-        const auto instead = readings_of(path, PathForm::kDecoded);
-        if (!instead) return std::nullopt;
-        out->insert(out->end(), instead->begin(), instead->end());
-        out->push_back(std::move(path));
+    if (raw && !add_readings(out, *raw, PathForm::kRaw)) return std::nullopt;
+    for (const std::string& path : paths_in_environment(r)) {
+        if (!add_readings(out, path, PathForm::kDecoded)) return std::nullopt;
     }
-    std::erase(*out, r->uri);
+    std::erase(out, r->uri);
     return out;
 }
 
