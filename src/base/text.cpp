@@ -260,6 +260,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
 
 std::optional<std::u32string> decode_utf8(std::string_view bytes) {
     std::u32string out;
+    out.reserve(bytes.size());
     for (std::size_t i = 0; i < bytes.size();) {
         const auto lead = static_cast<std::uint8_t>(bytes[i]);
         std::size_t length = 0;
