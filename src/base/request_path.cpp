@@ -190,6 +190,7 @@ bool read_further(std::vector<std::string>& readings) {
 }  // namespace
 
 std::optional<std::vector<std::string>> readings_of(std::string_view path, PathForm form) {
+    if (is_plain_path(path)) return std::vector{std::string(path)};
     std::vector<std::string> all, level{std::string(path)};
     for (int decoded = 0;; ++decoded) {
         if (!read_further(level)) return std::nullopt;

@@ -144,6 +144,11 @@ void path(std::string_view input) {
     require(!is_plain || !has_fault);
     const auto readings = mtls::readings_of(path, mtls::PathForm::kDecoded);
     require(!is_plain || (readings && readings->size() == 1));
+    if (is_plain) {
+        // With a '%' at its end the path is not plain, so every step runs, and there is nothing to decode.
+        const auto tried = mtls::readings_of(std::string(path) + '%', mtls::PathForm::kDecoded);
+        require(tried && tried->size() == 1);
+    }
     for (const std::string& reading : readings.value_or(std::vector<std::string>())) {
         // Of a path without fault, no reading has one.
         for (const std::string_view part : mtls::split(reading, '/'))

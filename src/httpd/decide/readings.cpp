@@ -198,12 +198,8 @@ std::vector<std::string> paths_in_environment(const request_rec* r) {
     return out;
 }
 
-// Adds every reading of the path; false: too many. Nearly every path has none but itself.
+// Appends the readings of the path to `out`. False if there are too many.
 bool add_readings(std::vector<std::string>& out, std::string_view path, PathForm form) {
-    if (is_plain_path(path)) {
-        out.emplace_back(path);
-        return true;
-    }
     const auto all = readings_of(path, form);
     if (all) out.insert(out.end(), all->begin(), all->end());
     return all.has_value();
