@@ -11,7 +11,6 @@
 #include <iostream>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "../commands.hpp"
 #include "../facts_json.hpp"
@@ -37,9 +36,10 @@ void run_side_by_side(const std::vector<Job>& jobs) {
     const auto work = [&] {
         for (std::size_t i = next++; i < jobs.size(); i = next++) jobs[i]();
     };
-    std::vector<std::thread> threads;
-    while (threads.size() < std::min(kMostThreads, jobs.size())) threads.emplace_back(work);
-    for (std::thread& thread : threads) thread.join();
+    std::vector<std::future<void>> threads;
+    while (threads.size() < std::min(kMostThreads, jobs.size()))
+        threads.push_back(std::async(std::launch::async, work));
+    for (std::future<void>& thread : threads) thread.get();
 }
 
 class Fetch {
