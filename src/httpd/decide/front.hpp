@@ -19,9 +19,10 @@ struct AcceptedFronts {
     std::string text() const;  // the arguments of MTLSAcceptFront
 };
 
-// Whether the section applies in this virtual host, and accepts a front there. It is one of State::front_sections.
+inline bool accepts_front(const DirConfig& config) { return config.fronts != nullptr && !config.fronts->names.empty(); }
+// Whether the section applies in this virtual host and accepts a front.
 inline bool accepts_front_in(const GateSection& section, const server_rec* s) {
-    return section.applies_in(s) && !section.config->fronts->names.empty();
+    return section.applies_in(s) && accepts_front(*section.config);
 }
 
 // A header field with a forwarded certificate. It was removed from the request before other code could read it; the

@@ -222,7 +222,7 @@ const GateSection* nested_gate(const request_rec* r) {
     if (!reaches(r)) return nullptr;
     const DirConfig& here = dir_config(r);
     const GateSection* const gate = find_below(r, state().sections, is_other_gate);
-    const bool counts = here.fronts != nullptr && !here.fronts->names.empty() && came_through_front(r);
+    const bool counts = accepts_front(here) && came_through_front(r);
     return gate != nullptr || !counts ? gate : find_below(r, state().front_sections, accepts_others);
 }
 

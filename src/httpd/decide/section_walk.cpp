@@ -83,7 +83,7 @@ Guards SectionWalk::guards_of(const std::string& path) const {
     out.section = config.section;
     out.is_gated = is_enforced(config);
     if (out.is_gated) out.rules = rules_of(&r);
-    if (config.fronts != nullptr && !config.fronts->names.empty()) out.fronts = config.fronts->text();
+    if (accepts_front(config)) out.fronts = config.fronts->text();
     out.authorizes = authorizes(&r);
     if (out.authorizes) out.authorizing = authorizing_sections(r.uri);
     if (authorization_of(r) == unconditional) return out;
