@@ -47,8 +47,8 @@ CLAIM(without_random_numbers_httpd_says_so_instead_of_ending) {
     CHECK_CONTAINS(out.text, "OpenSSL gives no random numbers");
 }
 
-// httpd reads its configuration twice; where it goes to the background, standard error is closed before the second
-// time.
+// httpd reads its configuration twice. In the background, standard error is closed before the second time, so that only
+// the error log can tell what is found then.
 CLAIM(what_the_second_reading_alone_finds_ends_the_start_and_is_in_the_error_log) {
     for (const int count : {12000, 1}) {
         LiveSite site;

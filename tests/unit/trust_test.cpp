@@ -13,7 +13,7 @@ using namespace test;
 
 namespace {
 
-// A CA and a certificate below a root, and one below that CA, with a file of each but the last.
+// `root` issued the CA `sub` and the certificate `pinned`; `sub` issued `leaf`. The draft has files of all but `leaf`.
 struct Nested {
     test::Identity root = test::make_ca("Root"), sub = test::make_ca("Sub", &root);
     test::Identity pinned = test::issue(client_spec("box"), &root), leaf = test::issue(client_spec("api"), &sub);

@@ -54,9 +54,9 @@ constexpr Field kLastField = Field::kExtension;
 // RFC 1035 2.3.4. A longer dNSName matches nothing, which bounds the work per name.
 constexpr std::size_t kLongestDnsName = 255;
 
-// Of cert-serial:. RFC 5280 4.1.2.2: 20 octets.
+// The most hex digits that cert-serial: accepts: 20 octets (RFC 5280 4.1.2.2).
 constexpr std::size_t kMostSerialDigits = 40;
-// Whether a serial number in hex would be taken for a decimal one, so that cert-serial: has to say 0x.
+// Whether these hex digits look like a decimal number. cert-serial: accepts them only with 0x before them.
 bool reads_as_decimal(std::string_view digits);
 
 struct ParsedSelector;

@@ -166,7 +166,7 @@ struct State {
     bool has_cache = false;                    // some module may cache responses
     bool has_actions = false;                  // mod_actions may choose a program for a file
     std::vector<std::string> action_programs;  // URL paths of such programs, outside of .htaccess
-    std::vector<std::string> svn_uris;         // SVNSpecialURI, "/!svn"; empty: there is no `DAV svn`
+    std::vector<std::string> svn_uris;         // values of SVNSpecialURI, like "/!svn"; empty without `DAV svn`
     bool requires_by_path = false;            // some Require line of some section may answer otherwise for another path
     std::vector<std::string> path_providers;  // names of such lines that a directive defines
     bool has_conditional_sections = false;    // of `sections`, some are <If>, <ElseIf> or <Else>

@@ -8,8 +8,9 @@
 
 namespace mtls::httpd {
 
-// Reports partners and groups that gates name and the policy lacks. A partner in MTLSDeny is an error, since the gate
-// denies everybody then (missing_partner()). The rest are warnings: a group in MTLSDeny denies nobody then.
+// Reports partners and groups that gates name and the policy does not define. An undefined partner in MTLSDeny is an
+// error, because the gate denies everybody (missing_partner()). Every other undefined name is a warning. An undefined
+// group in MTLSDeny denies nobody.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
 // Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.

@@ -93,6 +93,7 @@ inline RequestState* find_state(const request_rec* r) {
     return static_cast<RequestState*>(ap_get_module_config(r->request_config, &mtls_authz_module));
 }
 
+// Creates the state if the request has none.
 inline RequestState& request_state(request_rec* r) {
     RequestState* request = find_state(r);
     if (request == nullptr) {

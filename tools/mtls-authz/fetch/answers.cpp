@@ -81,7 +81,7 @@ bool is_usable(const std::string& line) {
     return faults.empty() && read.size() == 1 && read_revocation(read.front()).ok();
 }
 
-// The serial number as cert-serial: takes it.
+// The serial number in the form that cert-serial: accepts.
 std::string written_serial(std::string serial) {
     const std::size_t digits = serial.starts_with('-') ? 1 : 0;
     return reads_as_decimal(std::string_view(serial).substr(digits)) ? serial.insert(digits, "0x") : serial;
