@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "mtls_authz/base/text.hpp"
@@ -19,6 +20,12 @@ using IdpPtr = std::unique_ptr<ISSUING_DIST_POINT, FreeWith<ISSUING_DIST_POINT_f
 using PointsPtr = std::unique_ptr<CRL_DIST_POINTS, FreeWith<CRL_DIST_POINTS_free>>;
 
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
+using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
+
+EvpPkeyPtr share_key(EVP_PKEY& key) {
+    EVP_PKEY_up_ref(&key);
+    return EvpPkeyPtr(&key);
+}
 
 constexpr long kRemoveFromCrl = 8;  // RFC 5280 5.3.1
 
@@ -137,8 +144,8 @@ public:
         record_.issuer = arena_.keep(issuer.canonical);
         record_.issuer_text = arena_.keep(issuer.text());
         record_.digest = arena_.keep(sha256(encode(i2d_X509_CRL, *list_)));
-        for (const auto step :
-             {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope, &CrlReader::read_entries}) {
+        for (const auto step : {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope,
+                                &CrlReader::read_entries, &CrlReader::read_signature}) {
             const std::string fault = (this->*step)();
             if (!fault.empty()) return Error{"the CRL of " + in_double_quotes(issuer.text()) + " " + fault};
         }
@@ -254,6 +261,34 @@ private:
         return {};
     }
 
+    // Of algorithms that sign a hash, the hash is kept. Others sign the list itself, or have parameters (RSASSA-PSS).
+    std::string read_signature() {
+        const X509_ALGOR* algorithm = nullptr;
+        const ASN1_BIT_STRING* signature = nullptr;
+        X509_CRL_get0_signature(list_, &signature, &algorithm);
+        int hash = NID_undef, key = NID_undef;
+        const bool is_known = OBJ_find_sigid_algs(OBJ_obj2nid(algorithm->algorithm), &hash, &key) == 1;
+        const std::string whole = encode(i2d_X509_CRL, *list_);
+        const bool has_plain_hash = is_known && (key == NID_rsaEncryption || key == NID_X9_62_id_ecPublicKey);
+        const EVP_MD* const md = has_plain_hash ? EVP_get_digestbynid(hash) : nullptr;
+        const auto list = DerReader(whole).next();
+        const auto part = list ? DerReader(list->content).next() : std::nullopt;
+        constexpr int kUnusedBits = 7;  // with some, OpenSSL refuses the signature
+        if (md == nullptr || !part || (signature->flags & kUnusedBits) != 0) {
+            record_.whole = arena_.keep(whole);
+            return {};
+        }
+        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+        unsigned size = 0;
+        if (EVP_Digest(part->encoding.data(), part->encoding.size(), digest.data(), &size, md, nullptr) != 1)
+            throw std::bad_alloc();
+        record_.digest_nid = hash;
+        record_.key_nid = key;
+        record_.signature = arena_.keep(octets_of(*signature));
+        record_.signed_digest = arena_.keep(std::string_view(reinterpret_cast<const char*>(digest.data()), size));
+        return {};
+    }
+
     // Empty if they cannot be read; "" for the list's own issuer.
     std::vector<std::string> read_issuers(const X509_REVOKED& entry) const {
         const NamesPtr names(
@@ -287,34 +322,34 @@ Result<std::shared_ptr<const Crl>> Crl::read(X509CrlPtr decoded) {
     auto arena = std::make_shared<Arena>();
     const auto record = CrlReader(*decoded, *arena).read();
     if (!record.ok()) return Error{record.error()};
-    auto out = std::make_shared<Crl>(std::shared_ptr<const CrlRecord>(std::move(arena), record.value()));
-    out->unverified_ = std::move(decoded);
-    return std::shared_ptr<const Crl>(std::move(out));
+    const std::shared_ptr<const CrlRecord> kept(std::move(arena), record.value());
+    return std::shared_ptr<const Crl>(std::make_shared<const Crl>(kept));
 }
 
 Crl::Crl(std::shared_ptr<const CrlRecord> record, const Crl* before) : record_(std::move(record)) {
     const CrlRecord& r = *record_;
-    id_ = {string_of(r.issuer), string_of(r.issuer_text), string_of(r.digest), string_of(r.scope), {},
+    id_ = {string_of(r.issuer), string_of(r.issuer_text), string_of(r.digest), string_of(r.scope),
            string_of(r.number), string_of(r.base_number), r.this_update};
-    signer_key_ = string_of(r.signer_key);
+    const ErrorQueueGuard errors;
+    for (const CrlRecord::Signer& signer : r.signers) {
+        const auto* at = bytes_of(signer.key).data();
+        EvpPkeyPtr key(d2i_PUBKEY(nullptr, &at, static_cast<long>(signer.key.size())));
+        if (key) signers_.emplace(string_of(signer.sha256), std::move(key));
+    }
     if (before == nullptr) return;
     const std::lock_guard lock(before->mutex_);
     others_ = before->others_;
-    if (!signer_key_.empty() || !before->signer_) return;
-    EVP_PKEY_up_ref(before->signer_.get());
-    signer_.reset(before->signer_.get());
-    signer_key_ = before->signer_key_;
+    for (const auto& [digest, key] : before->signers_) signers_.emplace(digest, share_key(*key));
 }
 
 CrlRecord Crl::keep(Arena& arena) const {
+    CrlRecord out = record_->keep(arena);
+    std::vector<CrlRecord::Signer> signers;
     const std::lock_guard lock(mutex_);
-    std::string key, whole;
-    if (!signer_key_.empty()) {
-        key = signer_ ? encode(i2d_PUBKEY, *signer_) : string_of(record_->signer);
-    } else {
-        whole = unverified_ ? encode(i2d_X509_CRL, *unverified_) : string_of(record_->unverified);
-    }
-    return record_->keep(arena, signer_key_, key, whole);
+    for (const auto& [digest, key] : signers_)
+        signers.push_back({arena.keep(digest), arena.keep(encode(i2d_PUBKEY, *key))});
+    out.signers = arena.keep(signers);
+    return out;
 }
 
 Crl::Entry Crl::entry(const CrlSubject& subject) const {
@@ -329,22 +364,32 @@ Crl::Entry Crl::entry(const CrlSubject& subject) const {
     return Entry::kAbsent;
 }
 
+// As X509_CRL_verify() does it, which needs the whole list.
+bool Crl::verifies_by(EVP_PKEY& key) const {
+    const CrlRecord& r = *record_;
+    if (r.digest_nid == NID_undef) {
+        if (!whole_) {
+            const auto* at = bytes_of(r.whole).data();
+            whole_.reset(d2i_X509_CRL(nullptr, &at, static_cast<long>(r.whole.size())));
+        }
+        return whole_ && X509_CRL_verify(whole_.get(), &key) == 1;
+    }
+    if (EVP_PKEY_get_base_id(&key) != r.key_nid) return false;
+    const KeyContextPtr ctx(EVP_PKEY_CTX_new(&key, nullptr));
+    const EVP_MD* const hash = EVP_get_digestbynid(r.digest_nid);
+    return ctx && hash != nullptr && EVP_PKEY_verify_init(ctx.get()) == 1 &&
+           EVP_PKEY_CTX_set_signature_md(ctx.get(), hash) == 1 &&
+           EVP_PKEY_verify(ctx.get(), bytes_of(r.signature).data(), r.signature.size(),
+                           bytes_of(r.signed_digest).data(), r.signed_digest.size()) == 1;
+}
+
 bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
     const std::lock_guard lock(mutex_);
-    // One key signs a list: after it is found, every other key is rejected.
-    if (!signer_key_.empty()) return digest == signer_key_;
+    if (signers_.contains(digest)) return true;
     if (key == nullptr || others_.contains(digest)) return false;
     const ErrorQueueGuard errors;
-    if (!unverified_) {
-        const auto* at = bytes_of(record_->unverified).data();
-        unverified_.reset(d2i_X509_CRL(nullptr, &at, static_cast<long>(record_->unverified.size())));
-    }
-    if (unverified_ && X509_CRL_verify(unverified_.get(), key) == 1) {
-        unverified_.reset();
-        others_.clear();
-        EVP_PKEY_up_ref(key);
-        signer_.reset(key);
-        signer_key_ = digest;
+    if (verifies_by(*key)) {
+        signers_.emplace(digest, share_key(*key));
         return true;
     }
     constexpr std::size_t kMostRemembered = 64;
@@ -352,42 +397,36 @@ bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
     return false;
 }
 
-bool Crl::signed_by(const X509& certificate) const {
+std::string Crl::signer_in(const X509& certificate) const {
     const ErrorQueueGuard errors;
     EVP_PKEY* const key = X509_get0_pubkey(&certificate);
-    const std::string digest = key_sha256(certificate);
-    if (key == nullptr || EVP_PKEY_is_a(key, "RSA-PSS") != 1) return try_key(key, digest);
+    std::string digest = key_sha256(certificate);
     // The digest is of the key in each of its encodings, so the result must not depend on that: under id-RSASSA-PSS, it
     // would verify no other signatures.
-    const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(&certificate));
-    const auto* at = bytes_of(encoded).data();
-    const EvpPkeyPtr plain(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(encoded.size())));
-    return try_key(plain.get(), digest);
+    EvpPkeyPtr plain;
+    const bool is_pss = key != nullptr && EVP_PKEY_is_a(key, "RSA-PSS") == 1;
+    if (is_pss) {
+        const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(&certificate));
+        const auto* at = bytes_of(encoded).data();
+        plain.reset(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(encoded.size())));
+    }
+    return try_key(is_pss ? plain.get() : key, digest) ? digest : std::string();
 }
 
-bool Crl::signed_by_signer_of(const Crl& other) const {
-    if (&other == this) return false;
-    EvpPkeyPtr key;
-    std::string digest;
+bool Crl::signed_by_signers_of(const Crl& other) const {
+    if (&other == this) return !is_unverified();
+    std::vector<std::pair<std::string, EvpPkeyPtr>> keys;
     {
         const std::lock_guard lock(other.mutex_);
-        if (other.signer_key_.empty()) return false;
-        const ErrorQueueGuard errors;
-        if (!other.signer_) {
-            const auto* at = bytes_of(other.record_->signer).data();
-            other.signer_.reset(d2i_PUBKEY(nullptr, &at, static_cast<long>(other.record_->signer.size())));
-        }
-        if (!other.signer_) return false;
-        EVP_PKEY_up_ref(other.signer_.get());
-        key.reset(other.signer_.get());
-        digest = other.signer_key_;
+        for (const auto& [digest, key] : other.signers_) keys.emplace_back(digest, share_key(*key));
     }
-    return try_key(key.get(), digest);
+    const auto signed_it = [this](const auto& key) { return try_key(key.second.get(), key.first); };
+    return !keys.empty() && std::count_if(keys.begin(), keys.end(), signed_it) == std::ssize(keys);
 }
 
-std::string Crl::signer_key() const {
+bool Crl::is_unverified() const {
     const std::lock_guard lock(mutex_);
-    return signer_key_;
+    return signers_.empty();
 }
 
 bool Crl::has_point(const std::string& name) const {
@@ -435,12 +474,6 @@ bool CrlIdentity::supersedes(const CrlIdentity& other) const {
 bool Crl::replaces_unverified(const Crl& other, std::int64_t now) const {
     return is_unverified() && other.is_unverified() && record_->authority_key == other.record_->authority_key &&
            supersedes(other) && (this_update() <= now || other.this_update() > now);
-}
-
-CrlIdentity Crl::identity() const {
-    CrlIdentity out = id_;
-    out.signer_key = signer_key();
-    return out;
 }
 
 bool Crl::completes(const Crl& base) const {

@@ -77,10 +77,10 @@ std::size_t CrlRecord::size() const {
     return out;
 }
 
-CrlRecord CrlRecord::keep(Arena& arena, std::string_view key_digest, std::string_view key,
-                          std::string_view whole) const {
+CrlRecord CrlRecord::keep(Arena& arena) const {
     CrlRecord out = *this;
-    for (Text* const text : {&out.issuer, &out.issuer_text, &out.digest, &out.scope, &out.authority_key}) {
+    for (Text* const text : {&out.issuer, &out.issuer_text, &out.digest, &out.scope, &out.authority_key, &out.signature,
+                             &out.signed_digest, &out.whole}) {
         *text = arena.keep(*text);
     }
     if (number) out.number = arena.keep(*number);
@@ -95,9 +95,7 @@ CrlRecord CrlRecord::keep(Arena& arena, std::string_view key_digest, std::string
         all.push_back({arena.keep(e.issuer), e.revoked.keep(arena), e.removed.keep(arena)});
     }
     out.entries = arena.keep(all);
-    out.signer_key = arena.keep(key_digest);
-    out.signer = arena.keep(key);
-    out.unverified = arena.keep(whole);
+    out.signers = Span<Signer>();
     return out;
 }
 

@@ -19,38 +19,41 @@ std::string CrlSet::add(std::shared_ptr<const Crl> crl, const CasByName& cas, st
     const auto named = cas(crl->issuer());
     std::vector<std::shared_ptr<const Crl>>& lists = by_issuer_[crl->issuer()];
     lists.reserve(lists.size() + 1);  // so that push_back() cannot throw after lists were erased
-    const auto signed_it = [&](const X509Ptr& ca) { return crl->signed_by(*ca); };
-    const bool is_signed = std::any_of(named.begin(), named.end(), signed_it);
-    // The signer may also be a CA that only clients send: a list that it signed has its key.
-    for (auto list = lists.begin(); list != lists.end() && !crl->signed_by_signer_of(**list);) ++list;
-
-    const std::string key = crl->signer_key();
+    bool is_signed = false, may = false;
+    for (const X509Ptr& ca : named) {
+        const bool signed_it = crl->signed_by(*ca);
+        is_signed = is_signed || signed_it;
+        may = may || (signed_it && may_sign_crls(*ca));
+    }
     const auto is_rival = [&](const std::shared_ptr<const Crl>& list) {
-        return list->signer_key() == key && list->same_scope(*crl) && list->is_delta() == crl->is_delta();
+        return list->same_scope(*crl) && list->is_delta() == crl->is_delta();
     };
     for (const auto& list : lists) {
-        if (!is_rival(list)) continue;
         if (list->is_same_as(*crl)) return {};
-        if (!key.empty() && list->this_update() <= now && list->supersedes(*crl)) {
+        crl->signed_by_signers_of(*list);  // also of a CA that only clients send
+        if (!is_rival(list)) continue;
+        for (const X509Ptr& ca : named) list->signed_by(*ca);
+    }
+    // A list replaces another one only if all signers of that one signed it: one of them may be a second key, which
+    // somebody made to that one's signature.
+    for (const auto& list : lists) {
+        if (is_rival(list) && list->this_update() <= now && list->supersedes(*crl) && list->signed_by_signers_of(*crl))
             return std::string(kIsOlder);
-        }
     }
     // A list with a thisUpdate in the future replaces only another such list.
     std::erase_if(lists, [&](const auto& list) {
-        return !key.empty() && is_rival(list) && crl->supersedes(*list) &&
+        return is_rival(list) && crl->signed_by_signers_of(*list) && crl->supersedes(*list) &&
                (crl->this_update() <= now || list->this_update() > now);
     });
+    const bool has_signer = !crl->is_unverified();
     const auto is_unverified = [](const std::shared_ptr<const Crl>& list) { return list->is_unverified(); };
     const auto unverified = std::count_if(lists.begin(), lists.end(), is_unverified);
-    if (key.empty() && static_cast<std::size_t>(unverified) >= kMostUnverified) return std::string(kTooMany);
+    if (!has_signer && static_cast<std::size_t>(unverified) >= kMostUnverified) return std::string(kTooMany);
     lists.push_back(std::move(crl));
-    if (key.empty() && !named.empty()) {
+    if (!has_signer && !named.empty()) {
         return "is signed by none of the known CAs whose name it bears; if one of them has a new key, add its "
                "certificate with MTLSIntermediate";
     }
-    const auto& added = *lists.back();
-    const bool may = std::any_of(named.begin(), named.end(),
-                                 [&](const X509Ptr& ca) { return may_sign_crls(*ca) && added.signed_by(*ca); });
     return is_signed && !may ? "is signed by a CA whose keyUsage has no cRLSign" : "";
 }
 
@@ -183,12 +186,18 @@ private:
 
     void gather(const std::vector<std::shared_ptr<const Crl>>& lists, const std::vector<X509Ptr>& named) {
         for (const auto& list : lists) {
-            CrlSigner best = CrlSigner::kUnrelated;
+            std::map<std::string, CrlSigner> by_key;  // a list can have several, see CrlRecord
             for (const X509Ptr& signer : named) {
-                if (best != CrlSigner::kValid && list->signed_by(*signer))
-                    best = std::max(best, signers_.classify(*signer));
+                const std::string key = list->signer_in(*signer);
+                if (key.empty()) continue;
+                CrlSigner& as = by_key.try_emplace(key, CrlSigner::kUnrelated).first->second;
+                if (as != CrlSigner::kValid) as = std::max(as, signers_.classify(*signer));
             }
-            if (best >= CrlSigner::kInvalid) use(*list, best == CrlSigner::kValid);
+            CrlSigner best = CrlSigner::kUnrelated;
+            for (const auto& [key, as] : by_key) {
+                best = std::max(best, as);
+                if (as >= CrlSigner::kInvalid) use(*list, key, as == CrlSigner::kValid);
+            }
             const std::string fault = best == CrlSigner::kLacksCrlSign ? "its signer has no cRLSign in its keyUsage"
                                       : best == CrlSigner::kInvalid    ? "its signer is expired or revoked"
                                       : best == CrlSigner::kUnrelated  ? signers_.find_fault(*list)
@@ -198,7 +207,7 @@ private:
         }
     }
 
-    void use(const Crl& list, bool may_cover) {
+    void use(const Crl& list, const std::string& key, bool may_cover) {
         const auto reasons = list.reasons_about(subject_);
         if (!reasons) return;
         edges_.push_back(list.this_update());
@@ -206,7 +215,7 @@ private:
             is_of_future_ = true;
             return;
         }
-        usable_.push_back({&list, list.signer_key(), may_cover ? *reasons : 0});
+        usable_.push_back({&list, key, may_cover ? *reasons : 0});
         const std::int64_t until = good_until(list);
         if (until != INT64_MAX && until != INT64_MIN) edges_.push_back(until + 1);
     }

@@ -71,7 +71,6 @@ struct CrlIdentity {
     std::string issuer_text;                 // for messages
     std::string digest;                      // SHA-256 of the whole list
     std::string scope;                       // comparable
-    std::string signer_key;                  // in the form of key_sha256(); empty: unknown
     std::optional<std::string> number;       // in the form of serial_key()
     std::optional<std::string> base_number;  // only of a delta
     std::int64_t this_update = 0;
@@ -80,41 +79,43 @@ struct CrlIdentity {
     bool same_scope(const CrlIdentity& other) const { return scope == other.scope && issuer == other.issuer; }
     // Whether this list is preferred to another list of the same scope.
     bool is_newer_than(const CrlIdentity& other) const;
-    // Whether this list replaces one that the same key signed. A delta lists all changes since its base (RFC 5280
+    // Whether this list replaces one that the same keys signed. A delta lists all changes since its base (RFC 5280
     // 5.2.4): it replaces an older delta with the same base or a later one. It replaces one with an earlier base only
     // together with a complete list that it applies to.
     bool supersedes(const CrlIdentity& other) const;
 };
 
-// One CRL. Immutable except for the cached signer; thread-safe.
+// One CRL. Immutable except for what is cached of keys; thread-safe.
 class Crl {
 public:
     // Takes ownership of the decoded list. An error for lists that RFC 5280 excludes if they are not understood:
     // unknown critical extensions, attribute certificates, a contradictory scope.
     static Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded);
-    // A list whose record was written by keep(). `before`: the same list in the previous generation, to reuse its
-    // verified signer; may be null.
+    // A list whose record was written by keep(). `before`: the same list in the previous generation, to reuse what is
+    // known of keys; may be null.
     explicit Crl(std::shared_ptr<const CrlRecord> record, const Crl* before = nullptr);
-    // Its record in this arena, with the signer if it is already verified.
+    // Its record in this arena, with the keys that have verified it so far.
     CrlRecord keep(Arena& arena) const;
 
     enum class Entry { kAbsent, kRevoked, kRemoved };
     // The entry for a certificate; only an indirect list (RFC 5280 5.3.3) has entries for other issuers' certificates.
     Entry entry(const CrlSubject& subject) const;
 
-    // Whether this certificate's key, in whatever encoding, signed the list; cached by key. may_sign_crls() says
+    // The certificate's key, in the form of key_sha256(), if it signed the list, in whatever encoding; else "". Each
+    // key is asked for by itself, since a list can have a second one (see CrlRecord), and cached. may_sign_crls() says
     // whether the certificate permits that.
-    bool signed_by(const X509& certificate) const;
-    bool signed_by_signer_of(const Crl& other) const;
-    std::string signer_key() const;  // SHA-256 of the key that signed it; empty until one is verified
-    bool is_unverified() const { return signer_key().empty(); }
+    std::string signer_in(const X509& certificate) const;
+    bool signed_by(const X509& certificate) const { return !signer_in(certificate).empty(); }
+    // Whether each key that is known to have signed `other` signed this list too; false if none is known.
+    bool signed_by_signers_of(const Crl& other) const;
+    bool is_unverified() const;  // no key is known that signed it
 
     // The reasons (bits 1 to 8 of ReasonFlags) for which this list covers such a certificate: none if the certificate
     // is out of its scope, where an entry still revokes. Nothing if its entries are not about the certificate either.
     static constexpr unsigned kAllReasons = 0x1fe;
     std::optional<unsigned> reasons_about(const CrlSubject& subject) const;
 
-    CrlIdentity identity() const;  // with signer_key, if it is verified
+    const CrlIdentity& identity() const { return id_; }
     bool is_newer_than(const Crl& other) const { return id_.is_newer_than(other.id_); }
     bool same_scope(const Crl& other) const { return id_.same_scope(other.id_); }
     bool is_delta() const { return id_.is_delta(); }
@@ -136,16 +137,16 @@ public:
 
 private:
     bool try_key(EVP_PKEY* key, const std::string& digest) const;
+    bool verifies_by(EVP_PKEY& key) const;
     bool has_point(const std::string& name) const;
 
     std::shared_ptr<const CrlRecord> record_;
-    CrlIdentity id_;  // of record_, without signer_key
+    CrlIdentity id_;  // of record_
 
     mutable std::mutex mutex_;
-    mutable X509CrlPtr unverified_;         // until a key verifies it; decoded when first needed
-    mutable std::set<std::string> others_;  // SHA-256 of keys that did not sign it
-    mutable EvpPkeyPtr signer_;             // decoded when first needed
-    mutable std::string signer_key_;        // SHA-256 of signer_; empty: not verified yet
+    mutable X509CrlPtr whole_;                           // of record_->whole; decoded when first needed
+    mutable std::map<std::string, EvpPkeyPtr> signers_;  // by SHA-256
+    mutable std::set<std::string> others_;               // SHA-256 of keys that did not sign it
 };
 
 // Whether its keyUsage, if present, has cRLSign (RFC 5280 6.3.3 (f)).

@@ -69,19 +69,27 @@ struct CrlRecord {
     std::optional<Span<Text>> points;  // names, sorted; absent: not restricted
     Span<CrlEntries> entries;          // by issuer
 
-    // In an image: the key that signed the list, as SHA-256 and encoded; or the whole list, if no key has verified it
-    // yet.
-    Text signer_key;
-    Text signer;
-    Text unverified;
+    // What a key is asked with, at any time: to a signature of RSA or ECDSA, anybody can make a second key that
+    // verifies it too, so the first key that does so is not the only one.
+    int digest_nid = 0;  // of the signature algorithm's hash; 0: `whole` is kept in its place
+    int key_nid = 0;     // of the signature algorithm's kind of key
+    Text signature;
+    Text signed_digest;  // of the signed part
+    Text whole;          // DER
 
-    std::size_t size() const;  // entries
-    // A copy in this arena, with the signer or the whole list.
-    CrlRecord keep(Arena& arena, std::string_view key_digest, std::string_view key, std::string_view whole) const;
+    struct Signer {
+        Text sha256;  // in the form of key_sha256()
+        Text key;     // SubjectPublicKeyInfo
+        bool is_inside(const Bounds& in) const { return in.hold_all(sha256, key); }
+    };
+    Span<Signer> signers;  // in an image: the keys that have verified the list so far
+
+    std::size_t size() const;            // entries
+    CrlRecord keep(Arena& arena) const;  // a copy in this arena, without signers
 
     bool is_inside(const Bounds& in) const {
         return in.hold_all(issuer, issuer_text, digest, scope, number, base_number, authority_key, points, entries,
-                           signer_key, signer, unverified);
+                           signature, signed_digest, whole, signers);
     }
 };
 

@@ -211,7 +211,7 @@ public:
         if (!list.same_scope(*kept_)) {
             return whose + " has another scope than the one at hand: remove the file if the CA has changed that";
         }
-        const bool is_same_key = !kept_->is_unverified() && list.signer_key() == kept_->signer_key();
+        const bool is_same_key = list.signed_by_signers_of(*kept_);
         const bool is_newer = is_same_key ? list.supersedes(*kept_) : list.this_update() >= kept_->this_update();
         return is_newer ? "" : whose + " " + describe(list) + " is not newer than the one at hand";
     }

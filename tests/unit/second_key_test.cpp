@@ -1,0 +1,122 @@
+// To a signature of ECDSA or RSA, anybody can make a second key that verifies it. Nobody's list or certificate is taken
+// from its CA by a certificate with such a key.
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/obj_mac.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "claims.hpp"
+#include "crl_site.hpp"
+#include "lists.hpp"
+#include "mtls_authz/certificate/der.hpp"
+#include "policy_draft.hpp"
+
+using namespace mtls;
+using namespace test;
+using namespace test::lists;
+
+namespace {
+
+using GroupPtr = std::unique_ptr<EC_GROUP, FreeWith<EC_GROUP_free>>;
+using PointPtr = std::unique_ptr<EC_POINT, FreeWith<EC_POINT_free>>;
+using ContextPtr = std::unique_ptr<BN_CTX, FreeWith<BN_CTX_free>>;
+using SignaturePtr = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
+
+EvpPkeyPtr key_of(const EC_GROUP& group, const EC_POINT& point) {
+    std::string octets(65, '\0');
+    CHECK(EC_POINT_point2oct(&group, &point, POINT_CONVERSION_UNCOMPRESSED,
+                             reinterpret_cast<unsigned char*>(octets.data()), octets.size(), nullptr) == 65);
+    const std::string algorithm =
+        der_element(V_ASN1_OBJECT, std::string("\x2a\x86\x48\xce\x3d\x02\x01", 7)) +     // id-ecPublicKey
+        der_element(V_ASN1_OBJECT, std::string("\x2a\x86\x48\xce\x3d\x03\x01\x07", 8));  // P-256
+    const std::string spki = der_element(
+        V_ASN1_SEQUENCE, der_element(V_ASN1_SEQUENCE, algorithm) + der_element(V_ASN1_BIT_STRING, '\0' + octets));
+    const auto* at = bytes_of(spki).data();
+    EvpPkeyPtr out(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
+    CHECK(out != nullptr);
+    return out;
+}
+
+// The other key that verifies this signature of SHA-256 with P-256: Q = (sR - zG) / r, where R is one of the two points
+// with the abscissa r.
+EvpPkeyPtr second_key(const std::string& signed_part, std::string_view signature, const EVP_PKEY& own) {
+    const GroupPtr group(EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1));
+    const ContextPtr ctx(BN_CTX_new());
+    const auto* at = bytes_of(signature).data();
+    const SignaturePtr read(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(signature.size())));
+    const std::string digest = sha256(signed_part);
+    const BignumPtr z(BN_bin2bn(bytes_of(digest).data(), 32, nullptr)), inverse(BN_new()), u(BN_new()), v(BN_new());
+    const BIGNUM* const order = EC_GROUP_get0_order(group.get());
+    CHECK(BN_mod_inverse(inverse.get(), ECDSA_SIG_get0_r(read.get()), order, ctx.get()) != nullptr);
+    CHECK(BN_mod_mul(u.get(), z.get(), inverse.get(), order, ctx.get()) == 1 && BN_sub(u.get(), order, u.get()) == 1);
+    CHECK(BN_mod_mul(v.get(), ECDSA_SIG_get0_s(read.get()), inverse.get(), order, ctx.get()) == 1);
+    for (const int sign : {0, 1}) {
+        const PointPtr r(EC_POINT_new(group.get())), q(EC_POINT_new(group.get()));
+        CHECK(EC_POINT_set_compressed_coordinates(group.get(), r.get(), ECDSA_SIG_get0_r(read.get()), sign,
+                                                  ctx.get()) == 1);
+        CHECK(EC_POINT_mul(group.get(), q.get(), u.get(), r.get(), v.get(), ctx.get()) == 1);
+        EvpPkeyPtr out = key_of(*group, *q);
+        if (EVP_PKEY_eq(out.get(), &own) != 1) return out;
+    }
+    throw std::runtime_error("there is no second key");
+}
+
+std::string signed_part_of(const std::string& der) {
+    DerReader whole(der);
+    return std::string(DerReader(whole.next()->content).next()->encoding);
+}
+
+EvpPkeyPtr second_key_of(const X509_CRL& list, const test::Identity& signer) {
+    const ASN1_BIT_STRING* signature = nullptr;
+    X509_CRL_get0_signature(&list, &signature, nullptr);
+    return second_key(signed_part_of(der_of(list)), octets_of(*signature), *signer.key);
+}
+
+// A CA's certificate with a key whose private part nobody has.
+test::Identity ca_with(const std::string& cn, EvpPkeyPtr key, const test::Identity& issuer) {
+    CertSpec spec;
+    spec.subject = {{"CN", cn}};
+    spec.ca = true;
+    spec.key_identifiers = false;
+    return issue(spec, &issuer, std::move(key));
+}
+
+}  // namespace
+
+CLAIM(a_second_key_of_a_lists_signature_takes_the_list_from_no_signer) {
+    const test::Identity root = ca_named("Root", nullptr), other = ca_named("Other", nullptr),
+                         ca = ca_named("CA", &root);
+    const test::Identity bad = make_client("b", "b.example", ca), good = make_client("g", "g.example", ca);
+    X509CrlPtr list = make_list(list_by(ca, {&bad}));
+    const test::Identity second = ca_with("CA", second_key_of(*list, ca), other);
+    const Site site(root.cert_pem());
+    const std::vector<const test::Identity*> with_own = {&ca}, with_both = {&ca, &second},
+                                             second_first = {&second, &ca};
+    for (const std::vector<const test::Identity*>& known :
+         {std::vector<const test::Identity*>{}, {&second}, {&second, &ca}, {&ca, &second}}) {
+        for (const auto* sent : {&with_both, &second_first, &with_own}) {
+            CrlSet crls;
+            const CasByName cas = [&](const std::string& name) {
+                std::vector<X509Ptr> out;
+                for (const test::Identity* one : known) {
+                    if (name == read_name(*X509_get_subject_name(one->cert.get())).canonical)
+                        out.push_back(share(*one->cert));
+                }
+                return out;
+            };
+            X509CrlPtr copy(X509_CRL_dup(list.get()));
+            auto read = Crl::read(std::move(copy));
+            CHECK(read.ok());
+            CHECK_EQUAL(crls.add(read.value(), cas, now()), "");
+            auto of_root = Crl::read(make_list(list_by(root)));
+            CHECK_EQUAL(crls.add(of_root.value(), cas, now()), "");
+            CHECK_EQUAL(site.answers(bad, crls, *sent), "revoked revoked");
+            CHECK_EQUAL(site.answers(good, crls, *sent), "granted granted");
+        }
+    }
+}
