@@ -33,6 +33,11 @@ constexpr const char* kTooWide =
     "too many of the CAs that could have issued it, or the certificates sent with it, have one name: it has to be sent "
     "with its own chain alone, and its CAs need authorityKeyIdentifier";
 
+constexpr const char* kTwoIssuers =
+    "two CAs of the policy with its issuer's name have keys that verify its signature, or that of a CA above it, and "
+    "one "
+    "at most has made it: remove the one that its CA does not know from the policy";
+
 // A probable cause why no CA of the policy was found, or "".
 std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
     if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
@@ -77,10 +82,10 @@ std::optional<PathAnswer> identify_by_path(const Policy& policy, const Presented
     PartnerPaths paths(policy, presented, server, nearest, now);
 
     const std::vector<Policy::Match> named = policy.matching_identities(presented.facts);
-    if (nearest.is_too_wide) {
+    if (nearest.is_too_wide || nearest.has_two_issuers) {
         for (const Policy::Match& match : named) claim(out, match.partner, match.identity);
-        out.reason = Reason::kNotVerified;
-        out.detail = kTooWide;
+        out.reason = nearest.has_two_issuers ? Reason::kWrongIssuer : Reason::kNotVerified;
+        out.detail = nearest.has_two_issuers ? kTwoIssuers : kTooWide;
         return std::nullopt;
     }
     std::vector<Policy::Match> matches = named;

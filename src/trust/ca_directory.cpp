@@ -206,6 +206,13 @@ bool has_key_id(const CaDirectory::Issuer& issuer, const ASN1_OCTET_STRING& key_
     });
 }
 
+// Whether OpenSSL takes one of its certificates for the issuer's, by name, key identifier and usage.
+bool may_issue(const CaDirectory::Issuer& issuer, const X509& certificate) {
+    return std::any_of(issuer.certificates.begin(), issuer.certificates.end(), [&](const AnchorCertificate* c) {
+        return X509_check_issued(c->decode().get(), const_cast<X509*>(&certificate)) == X509_V_OK;
+    });
+}
+
 }  // namespace
 
 std::span<const CaDirectory::Issuer> CaDirectory::named(std::string_view name) const {
@@ -236,33 +243,40 @@ std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name, std::int64_t 
     return out;
 }
 
-const CaDirectory::Issuer* CaDirectory::issuer_of(const X509& certificate, const std::string& digest,
-                                                  const DistinguishedName& issuer_name, std::int64_t now,
-                                                  SignatureBudget& budget, Namesakes& others) const {
+std::vector<const CaDirectory::Issuer*> CaDirectory::issuers_of(const X509& certificate, const std::string& digest,
+                                                                const DistinguishedName& issuer_name, std::int64_t now,
+                                                                SignatureBudget& budget, Namesakes& others) const {
     Namesakes found;
     std::vector<const Issuer*> namesakes;
     for (const Issuer& issuer : named(issuer_name.canonical)) namesakes.push_back(&issuer);
-    // The one that authorityKeyIdentifier names is tried first: then the number of the others costs nothing.
+    // The one that authorityKeyIdentifier names is tried first, and then only those that it permits: the number of the
+    // others costs nothing.
     const ASN1_OCTET_STRING* const key_id =
         namesakes.size() > 1 ? X509_get0_authority_key_id(const_cast<X509*>(&certificate)) : nullptr;
     if (key_id != nullptr) {
         std::stable_partition(namesakes.begin(), namesakes.end(),
                               [&](const Issuer* issuer) { return has_key_id(*issuer, *key_id); });
     }
+    std::vector<const Issuer*> out;
+    bool is_signed = false;
     for (const Issuer* issuer : namesakes) {
+        if (is_signed && !may_issue(*issuer, certificate)) continue;
         X509Ptr ca;
         const auto decode = [&]() -> const X509Ptr& { return ca = issuer->certificates.front()->decode(); };
         if (is_signed_by(certificate, digest, issuer->key, budget, SignatureBudget::KeyOf::kUs, decode)) {
-            return exists_at(issuer->windows, now) ? issuer : nullptr;  // a signature verifies with one key only
+            is_signed = true;
+            if (exists_at(issuer->windows, now)) out.push_back(issuer);
+            continue;
         }
         if (!ca) continue;  // the budget is exhausted
         const std::string unknown = unknown_key(*ca);
         if (unknown.empty()) found.other_key = true;
         if (!unknown.empty()) found.unknown_algorithm = unknown;
     }
+    if (is_signed) return out;
     if (found.other_key) others.other_key = true;
     if (!found.unknown_algorithm.empty()) others.unknown_algorithm = found.unknown_algorithm;
-    return nullptr;
+    return out;
 }
 
 const CaDirectory::Issuer* CaDirectory::find_successor(std::string_view ca_id, X509& issuer,
@@ -302,10 +316,12 @@ std::vector<X509Ptr> CaDirectory::anchors_above(const X509& certificate, std::in
                                                 SignatureBudget& budget) const {
     std::vector<X509Ptr> out;
     Namesakes others;
-    const Issuer* const issuer = issuer_of(certificate, certificate_sha256(certificate),
-                                           read_name(*X509_get_issuer_name(&certificate)), now, budget, others);
-    for (std::size_t i = 0; issuer != nullptr && i < issuer->certificates.size(); ++i) {
-        if (issuer->windows[i].contains(now)) out.push_back(issuer->certificates[i]->decode());
+    const auto issuers = issuers_of(certificate, certificate_sha256(certificate),
+                                    read_name(*X509_get_issuer_name(&certificate)), now, budget, others);
+    for (const Issuer* issuer : issuers) {
+        for (std::size_t i = 0; i < issuer->certificates.size(); ++i) {
+            if (issuer->windows[i].contains(now)) out.push_back(issuer->certificates[i]->decode());
+        }
     }
     return out;
 }

@@ -36,8 +36,8 @@ std::string digest_at(std::size_t i, const std::vector<X509Ptr>& certificates,
     return digests.size() == certificates.size() ? digests[i] : certificate_sha256(*certificates[i]);
 }
 
-// Breadth-first search. A signature verifies with one key only, so the issuer's name and key are certain at each step,
-// whatever certificates the client sends or omits: the CAs of policy and server are known without it.
+// Breadth-first search. The issuer's name and key are certain at each step, whatever certificates the client sends or
+// omits: the CAs of policy and server are known without it, and if two of the policy could be the issuer, it is nobody.
 class Climb {
 public:
     Climb(const CaDirectory& directory, const PresentedCertificate& presented, const ServerCas& server,
@@ -57,6 +57,7 @@ public:
             Level above;
             for (const Below& below : level) find_issuers(below, above);
             if (budget_.is_exhausted()) return given_up();
+            if (found_.has_two_issuers) return std::move(found_);
             if (!found_.ca_ids.empty()) {
                 note_above(std::move(named_));
                 return std::move(found_);
@@ -85,16 +86,18 @@ private:
         return out;
     }
 
-    const CaDirectory::Issuer* named_issuer_of(const Below& below, CaDirectory::Namesakes& namesakes) {
-        return directory_.issuer_of(*below.certificate, below.sha256, *below.issuer, now_, budget_, namesakes);
+    std::vector<const CaDirectory::Issuer*> named_issuers_of(const Below& below, CaDirectory::Namesakes& namesakes) {
+        return directory_.issuers_of(*below.certificate, below.sha256, *below.issuer, now_, budget_, namesakes);
     }
 
     void find_issuers(const Below& below, Level& above) {
-        if (const auto* const named = named_issuer_of(below, namesakes_)) {
-            const std::string id = named->certificates.front()->ca_id();
+        const auto named = named_issuers_of(below, namesakes_);
+        found_.has_two_issuers = found_.has_two_issuers || named.size() > 1;
+        if (!named.empty()) {
+            const std::string id = named.front()->certificates.front()->ca_id();
             auto& ids = found_.ca_ids;
             if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
-            return add_named(below, *named, named_);
+            return add_named(below, *named.front(), named_);
         }
         for (std::size_t i = 0; i < presented_.helpers.size(); ++i) {
             const std::string digest = digest_at(i, presented_.helpers, presented_.helper_digests);
@@ -114,8 +117,7 @@ private:
             Level above;
             for (const Below& below : level) {
                 CaDirectory::Namesakes ignored;
-                const auto* const named = named_issuer_of(below, ignored);
-                if (named != nullptr) add_named(below, *named, above);
+                for (const auto* named : named_issuers_of(below, ignored)) add_named(below, *named, above);
                 for (const AnchorCertificate* c : directory_.intermediates_named(below.issuer->canonical)) {
                     if (!seen_.contains(c->sha256))
                         step_to(below, *c->decode(), std::string(c->sha256), KeyOf::kUs, above);
@@ -162,7 +164,7 @@ private:
         if (!found_.faulty_ca.empty() || !names_as_issuer(*below.certificate, ca)) return;
         const CertificateFacts facts = read_facts(ca, sha256);
         CaDirectory::Namesakes ignored;
-        if (named_issuer_of({&ca, sha256, &facts.issuer}, ignored) == nullptr &&
+        if (named_issuers_of({&ca, sha256, &facts.issuer}, ignored).empty() &&
             directory_.intermediates_named(facts.issuer.canonical).empty())
             return;
         const bool is_issuer = is_signed_by(*below.certificate, below.sha256, facts.spki_sha256, budget_, KeyOf::kPeer,

@@ -77,6 +77,12 @@ EvpPkeyPtr second_key_of(const X509_CRL& list, const test::Identity& signer) {
     return second_key(signed_part_of(der_of(list)), octets_of(*signature), *signer.key);
 }
 
+EvpPkeyPtr second_key_of(const test::Identity& who, const test::Identity& issuer) {
+    const ASN1_BIT_STRING* signature = nullptr;
+    X509_get0_signature(&signature, nullptr, who.cert.get());
+    return second_key(signed_part_of(encode(i2d_X509, *who.cert)), octets_of(*signature), *issuer.key);
+}
+
 // A CA's certificate with a key whose private part nobody has.
 test::Identity ca_with(const std::string& cn, EvpPkeyPtr key, const test::Identity& issuer) {
     CertSpec spec;
@@ -119,4 +125,39 @@ CLAIM(a_second_key_of_a_lists_signature_takes_the_list_from_no_signer) {
             CHECK_EQUAL(site.answers(good, crls, *sent), "granted granted");
         }
     }
+}
+
+CLAIM(a_certificate_that_two_anchors_keys_verify_is_nobodys) {
+    const test::Identity ca = ca_named("CA", nullptr), other = ca_named("Other", nullptr);
+    CertSpec spec = client_spec("api");
+    spec.key_identifiers = false;
+    const test::Identity leaf = issue(spec, &ca), fine = issue(spec, &ca);
+    const test::Identity second = ca_with("CA", second_key_of(leaf, ca), other);
+    Draft draft;
+    draft.file("acme.pem", ca.cert_pem()).file("globex.pem", second.cert_pem());
+    const std::string lines = "MTLSIdentity any\nMTLSTrustAnchor ";
+    const auto both = draft.policy(partner("acme", lines + "acme.pem\n") + partner("globex", lines + "globex.pem\n"));
+    const auto answer = ask(*both, leaf, {}, now(), {}, {}, {});
+    CHECK_EQUAL(word_of(answer.reason), "wrong-issuer");
+    CHECK_CONTAINS(answer.detail, "two CAs of the policy");
+    CHECK_EQUAL(Site::word(*both, fine, {}), "granted");
+    const auto alone = draft.policy(partner("acme", lines + "acme.pem\n"));
+    CHECK_EQUAL(Site::word(*alone, leaf, {}), "granted");
+}
+
+// With an authorityKeyIdentifier, OpenSSL takes no CA of another subjectKeyIdentifier for the issuer.
+CLAIM(a_second_key_that_the_authority_key_identifier_excludes_changes_nothing) {
+    const test::Identity ca = ca_named("CA", nullptr), other = ca_named("Other", nullptr);
+    const test::Identity leaf = make_client("api", "api.example", ca);
+    CertSpec spec;
+    spec.subject = {{"CN", "CA"}};
+    spec.ca = true;
+    const test::Identity second = issue(spec, &other, second_key_of(leaf, ca));
+    Draft draft;
+    draft.file("acme.pem", ca.cert_pem()).file("globex.pem", second.cert_pem());
+    const std::string lines = "MTLSIdentity any\nMTLSTrustAnchor ";
+    const auto both = draft.policy(partner("acme", lines + "acme.pem\n") + partner("globex", lines + "globex.pem\n"));
+    const auto answer = ask(*both, leaf, {}, now(), {}, {}, {});
+    CHECK_EQUAL(word_of(answer.reason), "granted");
+    CHECK_EQUAL(answer.partner->name.view(), "acme");
 }

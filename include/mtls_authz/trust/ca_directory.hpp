@@ -127,10 +127,12 @@ public:
         bool other_key = false;         // at least one has another key
         std::string unknown_algorithm;  // a clause about a key algorithm that this OpenSSL does not support
     };
-    // The CA of the policy that issued `certificate`, by name and signature; nullptr if there is none, none at `now`,
-    // or none within the budget. `digest`: SHA-256 of the certificate.
-    const Issuer* issuer_of(const X509& certificate, const std::string& digest, const DistinguishedName& issuer_name,
-                            std::int64_t now, SignatureBudget& budget, Namesakes& others) const;
+    // The CAs of the policy at `now` that can have issued `certificate`, by name and signature; none if the budget is
+    // exhausted. One at most has issued it: several have keys that verify it only if somebody made a second key to its
+    // signature, as anybody can for ECDSA and RSA. `digest`: SHA-256 of the certificate.
+    std::vector<const Issuer*> issuers_of(const X509& certificate, const std::string& digest,
+                                          const DistinguishedName& issuer_name, std::int64_t now,
+                                          SignatureBudget& budget, Namesakes& others) const;
     // The CA of the policy that the same issuer certified as a successor of `ca_id`, with another key or another name
     // (RFC 5280 3.2); nullptr if there is none at `now`. `issuer`: the issuer of `ca_id`, with its key's SHA-256.
     const Issuer* find_successor(std::string_view ca_id, X509& issuer, std::string_view issuer_key,
@@ -149,7 +151,7 @@ public:
     // Only those that are anchors.
     std::vector<X509Ptr> anchors_named(std::string_view name, std::int64_t now = kAnyTime) const;
 
-    // The certificates at `now` of the CA of the policy that issued `certificate`, by name and signature.
+    // The certificates at `now` of its issuers_of().
     std::vector<X509Ptr> anchors_above(const X509& certificate, std::int64_t now, SignatureBudget& budget) const;
     // The encoded names for the server's CertificateRequest, by which a client chooses its certificate (RFC 8446
     // 4.2.4): the subject of each CA anchor, the issuer of each end-entity anchor, without duplicates. Nothing if they

@@ -97,6 +97,8 @@ struct NearestCa {
     std::string leaf_twin;                      // ecdsa_twin_sha256() of the leaf; empty if no issuer was found
     std::vector<IntermediateCa> intermediates;  // below the nearest CA, in the order found
 
+    bool has_two_issuers = false;  // two CAs of the policy could have issued one certificate: see issuers_of()
+
     // If no CA was found, the possible causes.
     bool same_name_other_key = false;  // a CA above the leaf has the name of an anchor and another key
     bool is_too_deep = false;          // the chain is longer than a path may be
