@@ -145,6 +145,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
         return by_server ? with_server(std::move(named), name) : std::move(named);
     };
     const auto all_cas = [&](const std::string& name) { return with_server(policy.cas().cas_named(name), name); };
+    const auto in_files = [&](const std::string& name) { return with_server(policy.cas().cas_in_files(name), name); };
     const auto all_anchors = [&](const std::string& name) {
         return policy.ends_named(name, context.server.certificates);
     };
@@ -157,7 +158,7 @@ void check_path(const Policy& policy, const PresentedCertificate& presented, con
     };
     std::vector<std::int64_t> edges;
     CrlSignerSearch signers(path.chain, crls,
-                            {trusted_files, all_cas, all_anchors, by_server, helpers, presented.helpers,
+                            {trusted_files, all_cas, in_files, all_anchors, by_server, helpers, presented.helpers,
                              context.server.security_level, context.now},
                             edges);
     for (std::size_t i = 0; i + 1 < path.chain.size() && out.reason == Reason::kGranted; ++i) {

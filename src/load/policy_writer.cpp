@@ -60,7 +60,7 @@ private:
                 {keep(a.file), keep(a.where), a.window, moved(a.certificates), keep(a.trust_domain), a.sequence});
             add_window(a.window);
             for (const AnchorCertificate& c : anchors.back().certificates) {
-                cas_.add(c, a.window);
+                cas_.add(c, a.window, a.trust_domain.empty());
                 add_window({c.not_before, c.not_after});
             }
         }

@@ -124,8 +124,10 @@ void CaDirectoryBuilder::Named::add(const AnchorCertificate& certificate, const 
     windows.push_back(window);
 }
 
-void CaDirectoryBuilder::add(const AnchorCertificate& c, const TimeWindow& window) {
-    (c.is_ca ? cas_[{c.subject, c.spki_sha256}] : leaves_[c.sha256]).add(c, window);
+void CaDirectoryBuilder::add(const AnchorCertificate& c, const TimeWindow& window, bool is_in_file) {
+    Named& named = c.is_ca ? cas_[{c.subject, c.spki_sha256}] : leaves_[c.sha256];
+    named.add(c, window);
+    named.is_in_file = named.is_in_file || is_in_file;
 }
 
 void CaDirectoryBuilder::add_intermediate(const AnchorCertificate& c) {
@@ -154,7 +156,8 @@ CaDirectory CaDirectoryBuilder::finish(Arena& arena) const {
     };
     std::vector<CaDirectory::Issuer> cas;
     for (const auto& [id, named] : cas_) {
-        cas.push_back({id.first, id.second, keep_pointers(named.certificates, arena), arena.keep(named.windows)});
+        cas.push_back({id.first, id.second, keep_pointers(named.certificates, arena), arena.keep(named.windows),
+                       named.is_in_file});
         announce(id.first, named, X509_get_subject_name);
     }
     std::vector<CaDirectory::LeafAnchor> leaves;
@@ -239,6 +242,16 @@ std::vector<X509Ptr> CaDirectory::anchors_named(std::string_view name, std::int6
 
 std::vector<X509Ptr> CaDirectory::cas_named(std::string_view name, std::int64_t now) const {
     std::vector<X509Ptr> out = anchors_named(name, now);
+    for (const AnchorCertificate* c : intermediates_named(name)) out.push_back(c->decode());
+    return out;
+}
+
+std::vector<X509Ptr> CaDirectory::cas_in_files(std::string_view name) const {
+    std::vector<X509Ptr> out;
+    for (const Issuer& ca : named(name)) {
+        if (!ca.is_in_file) continue;
+        for (const AnchorCertificate* c : ca.certificates) out.push_back(c->decode());
+    }
     for (const AnchorCertificate* c : intermediates_named(name)) out.push_back(c->decode());
     return out;
 }

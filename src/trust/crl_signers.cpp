@@ -193,7 +193,8 @@ std::string CrlSignerSearch::find_fault(const Crl& list) const {
     std::string fault = "no known CA of that name has its signer's key: add its certificate with MTLSIntermediate";
     bool is_of_another = false;
     const std::vector<X509Ptr> here = anchors();
-    for (const X509Ptr& signer : context_.all_cas(list.issuer())) {
+    // What a partner writes itself does not prove that a list is its own.
+    for (const X509Ptr& signer : context_.cas_in_files(list.issuer())) {
         if (!list.signed_by(*signer)) continue;
         const Ancestry above = ancestry_of(*signer, context_.all_cas, context_.all_anchors);
         const std::string obstacle = find_obstacle(*signer, above, context_.security_level);

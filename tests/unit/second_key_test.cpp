@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bundles.hpp"
 #include "claims.hpp"
 #include "crl_site.hpp"
 #include "lists.hpp"
@@ -160,4 +161,21 @@ CLAIM(a_second_key_that_the_authority_key_identifier_excludes_changes_nothing) {
     const auto answer = ask(*both, leaf, {}, now(), {}, {}, {});
     CHECK_EQUAL(word_of(answer.reason), "granted");
     CHECK_EQUAL(answer.partner->name.view(), "acme");
+}
+
+// It is stale instead: the list may be by a new key of the CA above.
+CLAIM(a_bundle_does_not_prove_that_a_list_is_of_another_ca) {
+    const test::Identity root = ca_named("Root", nullptr), old = ca_named("CA", &root),
+                         current = ca_named("CA", nullptr);
+    const test::Identity who = make_client("o", "o.example", old);
+    const std::string acme = partner("acme", "MTLSIdentity any\nMTLSTrustAnchor root.pem\nMTLSIntermediate old.pem\n");
+    Draft draft;
+    draft.file("root.pem", root.cert_pem()).file("old.pem", old.cert_pem()).file("current.pem", current.cert_pem());
+    draft.file("td.json", bundle_of(current));
+    const auto by_bundle = draft.policy(
+        acme + partner("globex", "MTLSIdentity any\nMTLSTrustAnchor bundle:td.json trust-domain=globex.example\n"));
+    const auto by_file = draft.policy(acme + partner("globex", "MTLSIdentity any\nMTLSTrustAnchor current.pem\n"));
+    const CrlSet crls = set_of({list_by(current)});
+    CHECK_EQUAL(Site::word(*by_bundle, who, crls), "revocation-stale");
+    CHECK_EQUAL(Site::word(*by_file, who, crls), "granted");
 }

@@ -116,6 +116,7 @@ public:
         Text key;                                   // SHA-256
         Span<Ptr<AnchorCertificate>> certificates;  // certificates of this CA: same key, possibly different dates
         Span<TimeWindow> windows;                   // when each is an anchor; same size as `certificates`
+        bool is_in_file = false;                    // not only in SPIFFE bundles, which a partner writes
 
         bool is_inside(const Bounds& in) const {
             return in.hold_all(name, key, certificates, windows) && !certificates.empty() &&
@@ -148,6 +149,8 @@ public:
     // All CA certificates of that name at `now`, anchors and intermediates, without end-entity anchors: the candidates
     // for signing a CRL, for which a CA may have a separate certificate.
     std::vector<X509Ptr> cas_named(std::string_view name, std::int64_t now = kAnyTime) const;
+    // At any time, without those that only SPIFFE bundles have.
+    std::vector<X509Ptr> cas_in_files(std::string_view name) const;
     // Only those that are anchors.
     std::vector<X509Ptr> anchors_named(std::string_view name, std::int64_t now = kAnyTime) const;
 
@@ -187,8 +190,8 @@ private:
 class CaDirectoryBuilder {
 public:
     // The certificates must be in the arena of the directory, or outlive it. Adding a certificate again with the same
-    // window has no effect.
-    void add(const AnchorCertificate& certificate, const TimeWindow& window);
+    // window has no effect. `is_in_file`: it is not from a SPIFFE bundle.
+    void add(const AnchorCertificate& certificate, const TimeWindow& window, bool is_in_file = true);
     void add_intermediate(const AnchorCertificate& certificate);
     CaDirectory finish(Arena& arena) const;
 
@@ -196,6 +199,7 @@ private:
     struct Named {
         std::vector<const AnchorCertificate*> certificates;
         std::vector<TimeWindow> windows;
+        bool is_in_file = false;
         std::set<std::tuple<const AnchorCertificate*, std::int64_t, std::int64_t>> seen = {};
         void add(const AnchorCertificate& certificate, const TimeWindow& window);
     };

@@ -33,6 +33,7 @@ public:
     struct Context {
         CasByName trusted_files;                     // of the policy, and of mod_ssl if that is the anchor
         CasByName all_cas;                           // of the policy, at any time, and of mod_ssl
+        CasByName cas_in_files;                      // those of them that no partner writes: see CaDirectory
         CasByName all_anchors;                       // those of them at which a path may end
         bool by_server = false;                      // the anchor is mod_ssl's
         std::function<std::vector<Link>()> helpers;  // certificates that may connect a signer to the anchor
