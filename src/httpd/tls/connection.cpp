@@ -67,9 +67,13 @@ TlsConnection* tls_state_of(const conn_rec* c) {
     return static_cast<TlsConnection*>(ap_get_module_config(c->conn_config, &mtls_authz_module));
 }
 
-void note_verified(const SSL* ssl, bool by_anchors, TlsConnection::VerifiedChain verified) {
+TlsConnection* tls_state_of(const SSL* ssl) {
     const conn_rec* const c = ssl != nullptr ? connection_of(ssl) : nullptr;
-    auto* const tls = c != nullptr ? tls_state_of(c) : nullptr;
+    return c != nullptr ? tls_state_of(c) : nullptr;
+}
+
+void note_verified(const SSL* ssl, bool by_anchors, TlsConnection::VerifiedChain verified) {
+    TlsConnection* const tls = tls_state_of(ssl);
     if (tls == nullptr) return;
     TlsConnection::Verification& out = tls->verification();
     out.by = by_anchors ? TlsConnection::Verifier::kAnchorsAlone : TlsConnection::Verifier::kModSsl;
@@ -83,11 +87,24 @@ bool is_forgotten_by_mod_ssl(const SSL& ssl, X509_STORE_CTX* ctx) {
            is_of_unknown_ca(X509_STORE_CTX_get_error(ctx));
 }
 
+void report_late_certificate(const SSL& ssl) {
+    ap_log_cerror(
+        APLOG_MARK, APLOG_ERR, 0, connection_of(&ssl),
+        "mtls_authz: the client sent a certificate after the switch to another protocol (HTTP/2), which forbids "
+        "that: the connection ends. A location's SSLVerifyClient asks for it in HTTP/1.1; ask for it in the "
+        "virtual host, or set H2Upgrade off");
+}
+
 // Calls X509_verify_cert() and keeps its result; then stores the intermediates in the session, also on failure, since
 // `optional_no_ca` makes a session for unverified certificates too.
 int verify_and_remember(X509_STORE_CTX* ctx, const server_rec* s) {
-    HandshakeVerdict verdict = verify(ctx, s);
     auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    if (const TlsConnection* const tls = tls_state_of(ssl); tls != nullptr && tls->is_fixed()) {
+        report_late_certificate(*ssl);
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
+        return 0;
+    }
+    HandshakeVerdict verdict = verify(ctx, s);
     X509* const leaf = X509_STORE_CTX_get0_cert(ctx);
     SSL_SESSION* const session = ssl != nullptr ? SSL_get_session(ssl) : nullptr;
     SentHelpers helpers;
@@ -175,8 +192,14 @@ extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
     const conn_rec* const c = is_done || where == SSL_CB_ACCEPT_LOOP ? connection_of(ssl) : nullptr;
     if (c == nullptr) return;
     attempt(c->base_server, [&] {
-        if (is_done) tls_state_of(c)->note_handshake(*ssl);
-        if (!is_done) on_next_message(const_cast<SSL*>(ssl), *tls_state_of(c));
+        TlsConnection& tls = *tls_state_of(c);
+        if (is_done && tls.has_changed_late(*ssl)) {
+            report_late_certificate(*ssl);
+            SSL_set_shutdown(const_cast<SSL*>(ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        } else if (is_done) {
+            tls.note_handshake(*ssl);
+        }
+        if (!is_done) on_next_message(const_cast<SSL*>(ssl), tls);
     });
 }
 
@@ -212,7 +235,9 @@ void note_upgrade(conn_rec* c) {
 }
 
 // `r`: null where the handshake or the first bytes of the connection choose the protocol.
-extern "C" int on_protocol_switch(conn_rec* c, request_rec* r, server_rec*, const char*) {
+extern "C" int on_protocol_switch(conn_rec* c, request_rec* r, server_rec*, const char* protocol) {
+    TlsConnection* const tls = client_state(c);
+    if (tls != nullptr && std::string_view(protocol) != AP_PROTOCOL_HTTP1) tls->note_switch();
     if (r == nullptr) return DECLINED;
     return guarded(c->base_server, HTTP_INTERNAL_SERVER_ERROR, [&] {
         note_upgrade(c);
@@ -230,6 +255,10 @@ extern "C" int on_answered(request_rec* r) {
 }
 
 }  // namespace
+
+bool TlsConnection::has_changed_late(const SSL& ssl) const {
+    return is_fixed() && SSL_get0_peer_certificate(&ssl) != leaf_.get();
+}
 
 void TlsConnection::note_handshake(const SSL& ssl) {
     if (is_established_ && SSL_get0_peer_certificate(&ssl) == leaf_.get()) return;

@@ -30,8 +30,9 @@ inline bool claim_sighting(std::atomic<std::int64_t>& sighted, std::int64_t now)
 
 // Allocated in the pool of each client connection; established once it speaks TLS. With HTTP/2 this is the master
 // connection, whose streams read it from several threads. They need no lock: the certificate changes only on the
-// connection's own thread before HTTP/2 starts, which forbids renegotiation and post-handshake authentication (RFC 9113
-// 9.2.1, 9.2.3).
+// connection's own thread before the protocol is switched. HTTP/2 forbids renegotiation and post-handshake
+// authentication (RFC 9113 9.2.1, 9.2.3); a certificate that HTTP/1.1 asked for, and that comes later, ends the
+// connection.
 //
 // Keeps facts and certificates, never the SSL*: mod_ssl frees that as soon as a handshake fails, while httpd continues
 // with the connection. OpenSSL lends it at the end of each handshake.
@@ -41,6 +42,13 @@ public:
     // post-handshake authentication). If it throws, the connection is not established.
     void note_handshake(const SSL& ssl);
     bool is_established() const noexcept { return is_established_; }
+
+    // The connection speaks another protocol from here on, chosen in the handshake or by a request: its certificate is
+    // fixed. Only that of a handshake that is not over yet is still taken.
+    void note_switch() noexcept { is_switched_ = true; }
+    bool is_fixed() const noexcept { return is_switched_ && is_established_; }
+    // Whether a handshake has ended with another certificate than the one that is fixed.
+    bool has_changed_late(const SSL& ssl) const;
 
     // Which CAs verified the certificate in the last full handshake; kNone for a resumed session.
     enum class Verifier { kNone, kModSsl, kAnchorsAlone };
@@ -88,6 +96,7 @@ private:
     void keep_known_now();
 
     bool is_established_ = false;
+    bool is_switched_ = false;
     bool is_upgraded_ = false;
     Verification verification_;
     X509Ptr leaf_;  // of this connection; known_ may have another with the same bytes
