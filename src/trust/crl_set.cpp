@@ -139,6 +139,7 @@ public:
         unsigned said = 0;
         unsigned fresh = 0;
         bool is_undated = true;  // the lists that are not fresh have no nextUpdate
+        bool is_delta = true;    // those are deltas
         for (const Usable& one : usable_) {
             // A stale list still revokes what it lists; so does a delta without its base.
             if (one.list->entry(subject_) == Crl::Entry::kRevoked && !is_taken_back(one)) {
@@ -147,13 +148,16 @@ public:
             }
             if (one.list->is_delta()) continue;
             said |= one.reasons;
-            const bool is_fresh = now_ <= good_until(*one.list);
-            if (is_fresh) fresh |= one.reasons;
-            if (!is_fresh && one.reasons != 0 && one.list->next_update()) is_undated = false;
+            const Crl* const late = late_list(one);
+            if (late == nullptr) fresh |= one.reasons;
+            if (late == nullptr || one.reasons == 0) continue;
+            is_undated = is_undated && !late->next_update();
+            is_delta = is_delta && late->is_delta();
         }
         const std::string of_issuer = "of \"" + subject_.issuer_text + "\" ";
         if ((said & ~fresh) != 0) {
-            detail = "the CRL " + of_issuer + (is_undated ? "has no nextUpdate" : "is past its nextUpdate");
+            detail = std::string(is_delta ? "the delta CRL " : "the CRL ") + of_issuer +
+                     (is_undated ? "has no nextUpdate" : "is past its nextUpdate");
             return CrlStatus::kStale;
         }
         if (fresh == Crl::kAllReasons) return CrlStatus::kGood;
@@ -233,9 +237,24 @@ private:
         return list.next_update() ? *list.next_update() + forgiven_ : INT64_MIN;
     }
 
+    bool is_late(const Crl& list) const { return good_until(list) < now_; }
+
+    static bool completes(const Usable& delta, const Usable& base) {
+        return delta.key == base.key && delta.list->completes(*base.list);
+    }
+
+    // A complete list, or the delta that completes it and says what has changed since, if that is past its nextUpdate.
+    const Crl* late_list(const Usable& base) const {
+        if (is_late(*base.list)) return base.list;
+        const auto late = std::find_if(usable_.begin(), usable_.end(), [&](const Usable& delta) {
+            return completes(delta, base) && is_late(*delta.list);
+        });
+        return late != usable_.end() ? late->list : nullptr;
+    }
+
     bool is_taken_back(const Usable& base) const {
         return std::any_of(usable_.begin(), usable_.end(), [&](const Usable& delta) {
-            return delta.key == base.key && delta.list->completes(*base.list) && now_ <= good_until(*delta.list) &&
+            return completes(delta, base) && !is_late(*delta.list) &&
                    delta.list->entry(subject_) == Crl::Entry::kRemoved;
         });
     }

@@ -93,13 +93,23 @@ Entry entry_of(const test::ListSpec& list, const Subject& subject) {
 
 bool is_in_time(const test::ListSpec& spec) { return spec.next_update && *spec.next_update > 0; }
 
+bool completes(const test::ListSpec& delta, const test::ListSpec& base) {
+    return !base.base && delta.base && delta.signer == base.signer && scope_of(delta) == scope_of(base) &&
+           delta.names_key == base.names_key && base.number && *delta.base <= *base.number &&
+           *delta.number > *base.number;
+}
+
 bool is_taken_back(const test::ListSpec& base, const Subject& subject, const std::vector<const List*>& lists) {
     return std::any_of(lists.begin(), lists.end(), [&](const List* list) {
-        const test::ListSpec& delta = list->spec;
-        return !base.base && delta.base && delta.signer == base.signer && scope_of(delta) == scope_of(base) &&
-               delta.names_key == base.names_key && base.number && *delta.base <= *base.number &&
-               *delta.number > *base.number && entry_of(delta, subject) == Entry::kRemoved;
+        return completes(list->spec, base) && entry_of(list->spec, subject) == Entry::kRemoved;
     });
+}
+
+// With the delta that completes it: that says what has changed since.
+bool is_current(const test::ListSpec& base, const std::vector<const List*>& lists) {
+    return is_in_time(base) && std::none_of(lists.begin(), lists.end(), [&](const List* list) {
+               return completes(list->spec, base) && !is_in_time(list->spec);
+           });
 }
 
 // What lists by these keys say; those by keys of the past cover nothing.
@@ -119,7 +129,7 @@ PlainAnswer ask(const Subject& subject, const std::vector<const List*>& lists, c
     for (const List* list : count) {
         const bool revoked = entry_of(list->spec, subject) == Entry::kRevoked;
         out.listed = out.listed || (revoked && !is_taken_back(list->spec, subject, in_time));
-        if (!list->spec.base && is_in_time(list->spec) && signers.contains(list->spec.signer))
+        if (!list->spec.base && is_current(list->spec, count) && signers.contains(list->spec.signer))
             covered |= *reasons_about(list->spec, subject);
     }
     out.covered = covered == kAll;

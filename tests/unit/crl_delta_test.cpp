@@ -67,6 +67,40 @@ CLAIM(a_delta_takes_back_with_its_base_alone_and_revokes_in_any_case) {
     CHECK_EQUAL(answer(delta, good), "granted granted");
 }
 
+CLAIM(a_complete_list_is_as_current_as_the_delta_that_completes_it) {
+    const test::Identity ca = make_ca("CA"), bad = make_client("b", "b.example", ca),
+                         good = make_client("g", "g.example", ca);
+    const Site site(ca.cert_pem());
+    ListSpec base = list_by(ca), delta = list_by(ca, {&bad});
+    base.number = 10;
+    delta.number = 12;
+    delta.base = 10;
+    const auto answer = [&](const std::vector<ListSpec>& lists) { return site.answers(good, set_of(lists)); };
+    CHECK_EQUAL(answer({base, delta}), "granted granted");
+    ListSpec late = delta;
+    late.next_update = -10;
+    CHECK_EQUAL(answer({base, late}), "revocation-stale revocation-stale");
+    CHECK_EQUAL(ask(*site.lax, good, {}, now(), {}, {}, set_of({base, late})).detail,
+                "the delta CRL of \"CN=CA,O=CA Inc,C=US\" is past its nextUpdate");
+    CHECK_EQUAL(Site::word(*site.forgiving, good, set_of({base, late})), "granted");
+    CHECK_EQUAL(Site::word(*site.forgiving, bad, set_of({base, late})), "revoked");
+    // At its second, without another list.
+    ListSpec ends = delta;
+    ends.next_update = 100;
+    CHECK(ask(*site.lax, good, {}, now(), {}, {}, set_of({base, ends})).valid_until < now() + 102);
+    CHECK_EQUAL(word_of(ask(*site.lax, good, {}, now() + 200, {}, {}, set_of({base, ends})).reason),
+                "revocation-stale");
+    // A newer delta, or a complete list of its number, takes its place; one that does not complete the list is nothing.
+    ListSpec newer = delta;
+    newer.number = 13;
+    CHECK_EQUAL(answer({base, late, newer}), "granted granted");
+    ListSpec complete = base;
+    complete.number = 12;
+    CHECK_EQUAL(answer({base, late, complete}), "granted granted");
+    late.base = 11;
+    CHECK_EQUAL(answer({base, late}), "granted granted");
+}
+
 CLAIM(a_delta_takes_the_place_of_another_only_where_what_that_says_is_covered) {
     const test::Identity ca = make_ca("CA"), listed = make_client("l", "l.example", ca),
                          other = make_client("o", "o.example", ca);
