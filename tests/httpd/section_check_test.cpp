@@ -73,10 +73,55 @@ CLAIM(a_gate_that_no_path_can_meet_is_warned_of) {
         d.warns(kPartner + location(path, "MTLSAllow partner p"), message);
         d.warns(kPartner + location(path, "Require mtls-partner p"), " never applies: ");
     }
-    for (const char* path : {"\"/My Files\"", "/adm/x", "/a%2fb", "/100%", "/w?ld/*/x", "/a..b/.well-known", "/adm;v=1",
-                             "http://localhost/adm", "\"*\""}) {
+    for (const char* path :
+         {"\"/My Files\"", "/adm/x", "/a%2fb", "/100%", "/w?ld/*/x", "/a..b/.well-known", "/adm;v=1", "\"*\""}) {
         d.is_silent_about(kPartner + location(path, "MTLSAllow partner p"), " never applies");
     }
+}
+
+CLAIM(a_gate_of_a_whole_url_is_warned_of_unless_a_forward_proxy_takes_urls) {
+    Draft d;
+    d.httpd.load("proxy");
+    const std::string never = " never applies: ", proxy = "ProxyRequests On\n";
+    for (const auto& [kind, url, instead] :
+         {std::tuple{"Location", "https://www.example.com/admin", "write /admin, in the <VirtualHost> of that name"},
+          std::tuple{"Location", "http://www.example.com", "write /, in the <VirtualHost>"},
+          std::tuple{"Location", "www.example.com:443", "paths begin with '/'"},
+          std::tuple{"LocationMatch", "^https?://www[.]example[.]com/admin", "write '^/', and the path behind it"}}) {
+        const std::string gate = section(kind, "\"" + std::string(url) + "\"", kNarrow);
+        d.warns(kPartner + gate, never);
+        d.warns(kPartner + gate, instead);
+        d.is_silent_about(kPartner + proxy + gate, never);
+        d.warns(kPartner + "ProxyRequests Off\n" + gate, never);
+    }
+}
+
+CLAIM(a_gate_of_a_pattern_that_no_path_can_begin_as_is_warned_of) {
+    Draft d;
+    const auto gate = [](const std::string& regex) { return section("LocationMatch", "\"" + regex + "\"", kNarrow); };
+    const std::string never = " never applies: ", begin = "it fits the beginning of the path, which is always a '/'";
+    d.warns(kPartner + gate("^admin/"), "write <LocationMatch \"^/admin/\">");
+    d.warns(kPartner + section("Location", "~ \"^admin\"", kNarrow), never + begin);
+    for (const char* regex :
+         {"^(admin|files)/", "^(?:admin)(/|$)", "^admin|^files", "(^admin|^files)/", "^[a-z]+/admin", "^[^/]+/admin",
+          "(?i)^admin", "^(?<P>acme|globex)/", "^\\.well-known", "\\Aadmin"}) {
+        d.warns(kPartner + gate(regex), never + begin);
+    }
+    for (const auto& [regex, message] :
+         {std::pair("^/my%20files", "write the character instead of '%20'"), std::pair("^/adm//x", "merges slashes"),
+          std::pair("^/adm/\\.\\./x", "removes '.'"), std::pair("^/adm\\?q=1", "look at the query in an <If>")}) {
+        d.warns(kPartner + gate(regex), message);
+    }
+    for (const char* regex : {"admin",       "^/admin",      "^(/admin|/files)", "^(admin|/files)", "^admin|files",
+                              "^.admin",     "^[/a]dmin",    "^[!-z]admin",      "^[^a]admin",      "^a?/admin",
+                              "^(a)?/admin", "^a*/",         "^a{0,1}/",         "(?i)^/admin",     "(a|^)/x",
+                              "^$",          "^\\W",         "^(?=/)",           "^\\/admin",       "^/a/\\.well-known",
+                              "^/a/\\.",     "^/my%2[0-9]x", "^/100%",           "^[*]$",           "^\\*$",
+                              "^(?!x)y"}) {
+        d.is_silent_about(kPartner + gate(regex), never);
+    }
+    d.is_silent_about("MergeSlashes Off\n" + kPartner + gate("^/adm//x"), never);
+    d.is_silent_about("RegexDefaultOptions ICASE\n" + kPartner + gate("^admin"), never);
 }
 
 CLAIM(the_rules_of_a_server_itself_that_a_section_replaces_are_warned_of) {

@@ -39,18 +39,32 @@ std::optional<Reach> reach_of_regex(std::string_view regex) {
 
 // ---- sections that never apply --------------------------------------------------------------------------------------
 
-// Why httpd's path, decoded and normalised, never begins as this one; "" if it may.
-std::string never_matches(const std::string& path) {
-    if (path.find(':') != std::string::npos || path.starts_with('*')) return "";  // a forward proxy's URL; OPTIONS *
-    if (!path.starts_with('/')) return "paths begin with '/'";
-    if (path.find("//") != std::string::npos) return "httpd merges slashes before it looks for sections: write one";
-    if (has_removed_segment(path))
-        return "httpd removes '.' and '..' before it looks for sections: write the path without";
-    if (path.find('=', std::min(path.find('?'), path.size())) != std::string::npos) {
-        return "the query is no part of the path: write the path alone, and look at the query in an <If>";
-    }
-    for (std::size_t at = path.find('%'); at != std::string::npos; at = path.find('%', at + 1)) {
-        const std::string code = path.substr(at + 1, 2);
+// Whether some server is a forward proxy, where a section may name the URL that a client asks for.
+bool is_forward_proxy() {
+    return is_any_directive([](const ap_directive_t& d) {
+        return equal_nocase(d.directive, "ProxyRequests") && d.args != nullptr && equal_nocase(trim(d.args), "On");
+    });
+}
+
+// "/admin" of "https://www.example.com/admin".
+std::string path_in_url(std::string_view url) {
+    url.remove_prefix(url.find("://") + 3);
+    return std::string(url.substr(std::min(url.find('/'), url.size())));
+}
+
+// Why httpd's path, which begins with '/', never begins as this one; "" if it may.
+std::string never_absolute(const std::string& path) {
+    if (path.find("://") == std::string::npos) return "paths begin with '/'";
+    const std::string rest = path_in_url(path);
+    return "it is compared with the path of the request alone, and a whole URL is one for forward proxies "
+           "(ProxyRequests On) alone: write " +
+           (rest.empty() ? "/" : rest) + ", in the <VirtualHost> of that name";
+}
+
+// The same for an escape in it.
+std::string never_encoded(std::string_view path) {
+    for (std::size_t at = path.find('%'); at != path.npos; at = path.find('%', at + 1)) {
+        const std::string code(path.substr(at + 1, 2));
         const bool is_escape = code.size() == 2 && hex_digit(code[0]) >= 0 && hex_digit(code[1]) >= 0;
         // With AllowEncodedSlashes NoDecode, slashes stay as they are.
         if (is_escape && !equal_nocase(code, "2f")) {
@@ -59,6 +73,35 @@ std::string never_matches(const std::string& path) {
         }
     }
     return "";
+}
+
+// Why httpd's path, decoded and normalised, never begins as this one; "" if it may.
+std::string never_matches(const std::string& path) {
+    if (path.starts_with('*')) return "";  // OPTIONS *
+    if (!path.starts_with('/')) {
+        const bool may_be_url = path.find(':') != std::string::npos && is_forward_proxy();
+        return may_be_url ? "" : never_absolute(path);
+    }
+    if (path.find("//") != std::string::npos) return "httpd merges slashes before it looks for sections: write one";
+    if (has_removed_segment(path))
+        return "httpd removes '.' and '..' before it looks for sections: write the path without";
+    if (path.find('=', std::min(path.find('?'), path.size())) != std::string::npos) {
+        return "the query is no part of the path: write the path alone, and look at the query in an <If>";
+    }
+    return never_encoded(path);
+}
+
+// The same for a regular expression.
+std::string never_fits(const GateSection& s) {
+    if (is_forward_proxy()) return "";
+    if (std::string why = anchored_elsewhere(s.path); !why.empty()) return why;
+    const std::string& prefix = s.literal_prefix;
+    const bool has_slashes = prefix.find("//") != std::string::npos;
+    if (!prefix.starts_with('/') || (has_slashes && equal_nocase(server_setting(s.server, "MergeSlashes"), "Off")))
+        return "";
+    // The last segment may go on.
+    const std::string folder = prefix.substr(0, prefix.rfind('/') + 1);
+    return never_matches(has_removed_segment(prefix) && !has_removed_segment(folder) ? folder : prefix);
 }
 
 // Whether some folder or file has a path that begins so; true if that cannot be seen.
@@ -128,6 +171,8 @@ std::string why_never(const GateSection& s) {
     switch (s.kind) {
         case Kind::kLocation:
             return never_matches(s.path);
+        case Kind::kLocationMatch:
+            return never_fits(s);
         case Kind::kDirectory:
             // httpd puts a slash behind it.
             if (!s.is_literal() || std::filesystem::is_directory(s.path, fault)) return "";
