@@ -19,11 +19,15 @@ const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
      "client leaves its intermediates out, have it send them, or add them with MTLSIntermediate, which helps with "
      "MTLSClientCA On; otherwise, if claimed= is there, somebody else has a certificate with this partner's name"},
     {HandshakeRefusal::kRevoked, "revoked",
-     "a CRL that mod_ssl was given lists a certificate of the chain; if the partner should go on, it needs a new one"},
+     "a CRL that mod_ssl was given lists a certificate of the chain, or, with SSLOCSPEnable, its CA's responder says "
+     "so; "
+     "if the partner should go on, it needs a new one"},
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
-     "SSLCARevocationCheck asks for a CRL, and the issuer's is missing, expired or cannot be used; fetch the current "
-     "one into SSLCARevocationFile and restart, or leave partners without one to MTLSCRLFile: SSLCARevocationCheck "
-     "with no_crl_for_cert_ok"},
+     "SSLCARevocationCheck asks for a CRL of the CA that issued the certificate at at=, and mod_ssl has none that it "
+     "can "
+     "use (detail= says why); put the current one into SSLCARevocationFile or SSLCARevocationPath, and restart; if it "
+     "begins in the future, check this server's clock; if there is none at all, SSLCARevocationCheck with "
+     "no_crl_for_cert_ok leaves that to MTLSCRLFile, but forgives no expired one"},
     {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
      "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
      "basicConstraints and keyCertSign; the partner needs another certificate, or, where its CA makes them for servers "
@@ -90,9 +94,17 @@ bool is_only_self_issued(int verify_error, const X509* at) {
            X509_self_signed(const_cast<X509*>(at), kVerifies) != 1;
 }
 
+// The error that mod_ssl's callback meant. So that the client is not told that its certificate has expired, it replaces
+// X509_V_ERR_CRL_HAS_EXPIRED, and no other, with this number.
+int meant_by_mod_ssl(int verify_error) {
+    constexpr int kExpiredCrl = -1;
+    return verify_error == kExpiredCrl ? X509_V_ERR_CRL_HAS_EXPIRED : verify_error;
+}
+
 }  // namespace
 
 std::string describe_verify_error(int verify_error, const X509* at) {
+    verify_error = meant_by_mod_ssl(verify_error);
     if (handshake_refusal_of(verify_error, at) == HandshakeRefusal::kTooDeep)
         return X509_verify_cert_error_string(X509_V_ERR_CERT_CHAIN_TOO_LONG);
     if (verify_error == X509_V_ERR_APPLICATION_VERIFICATION) return "mod_ssl's OCSP check refused it";
@@ -105,7 +117,7 @@ std::string describe_verify_error(int verify_error, const X509* at) {
 
 HandshakeRefusal handshake_refusal_of(int verify_error, const X509* at) {
     if (!unknown_algorithm(verify_error, at).empty()) return HandshakeRefusal::kUnknownAlgorithm;
-    switch (verify_error) {
+    switch (meant_by_mod_ssl(verify_error)) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
             return HandshakeRefusal::kExpired;
         case X509_V_ERR_CERT_NOT_YET_VALID:

@@ -241,6 +241,36 @@ CLAIM(a_handshake_that_its_ocsp_check_refuses_says_so) {
     CHECK_EQUAL(off.get(as(world().acme)), 200);
 }
 
+CLAIM(a_handshake_that_a_crl_of_mod_ssl_refuses_says_what_is_wrong_with_it) {
+    const World& w = world();
+    CrlSpec expired, future, listed;
+    expired.next_update = -60;
+    future.this_update = 3600;
+    listed.revoked = {{&w.acme, 1}};
+    const std::string refused = "refused handshake: reason=", none = make_crl(w.globex_ca, {});
+    for (const std::string mode : {"On", "Off"}) {
+        for (const std::string verify : {"optional", "require"}) {
+            for (const auto& [crls, said] :
+                 {std::pair(make_crl(w.acme_ca, expired), "crl-unavailable detail=\"CRL has expired\" claimed=acme"),
+                  std::pair(make_crl(w.acme_ca, future),
+                            "crl-unavailable detail=\"CRL is not yet valid\" claimed=acme"),
+                  std::pair(none, "crl-unavailable detail=\"unable to get certificate CRL\" claimed=acme"),
+                  std::pair(make_crl(w.acme_ca, listed), "revoked detail=\"certificate revoked\" claimed=acme")}) {
+                CaSite site;
+                site.httpd.write("crls.pem", crls);
+                site.start(mode,
+                           "SSLVerifyClient " + verify + "\nSSLCARevocationCheck leaf\nSSLCARevocationFile crls.pem\n");
+                CHECK_EQUAL(site.get(as(w.acme)), 0);
+                const std::string log = site.httpd.error_log();
+                CHECK_CONTAINS(log, refused + said);
+                CHECK(log.find("OCSP check") == std::string::npos);
+                if (std::string(said).starts_with("crl"))
+                    CHECK_CONTAINS(log, "put the current one into SSLCARevocationFile or SSLCARevocationPath");
+            }
+        }
+    }
+}
+
 CLAIM(each_virtual_host_that_sni_picks_has_its_own_setting) {
     const World& w = world();
     CaSite site;

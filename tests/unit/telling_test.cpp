@@ -200,6 +200,7 @@ CLAIM(openssls_verification_errors_have_the_words_that_operators_search_for) {
         {X509_V_ERR_EC_KEY_EXPLICIT_PARAMS, HandshakeRefusal::kMalformed},
         {X509_V_ERR_CERT_CHAIN_TOO_LONG, HandshakeRefusal::kTooDeep},
         {X509_V_ERR_UNSPECIFIED, HandshakeRefusal::kTooDeep},  // what SSLVerifyDepth leaves
+        {-1, HandshakeRefusal::kCrlUnavailable},               // what mod_ssl makes of an expired CRL
         {X509_V_ERR_APPLICATION_VERIFICATION, HandshakeRefusal::kOther}};
     for (const auto& [error, refusal] : rows) CHECK(handshake_refusal_of(error, nullptr) == refusal);
     for (const HandshakeRefusalText& text : kHandshakeRefusals) CHECK(&text_of(text.refusal) == &text);
