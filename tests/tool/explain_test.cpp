@@ -218,7 +218,7 @@ CLAIM(explain_says_which_step_decided_and_what_to_change) {
     CHECK_CONTAINS(explain(0, "chain.pem"), "allow: granted");
     // mod_ssl's CAs have to be given.
     p.file("by-server.conf", partner("acme", "MTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor mod_ssl"));
-    CHECK_CONTAINS(p.expect(3, {"explain", "--policy", "by-server.conf", "--cert", "acme.pem"}), "--server-ca");
+    CHECK_CONTAINS(p.expect(2, {"explain", "--policy", "by-server.conf", "--cert", "acme.pem"}), "--server-ca");
     CHECK_CONTAINS(
         p.expect(0, {"explain", "--policy", "by-server.conf", "--cert", "acme.pem", "--server-ca", "ca.pem"}),
         "allow: granted");
@@ -232,6 +232,44 @@ CLAIM(explain_says_which_step_decided_and_what_to_change) {
                 "[error] mtls_authz: denied GET \"/x\": reason=wrong-issuer claimed=acme sha256=ab: the certificate"}),
         "sha256=ab  the certificate: MTLSRevoke sha256: takes it out");
     CHECK_CONTAINS(p.expect(2, {"explain", "--log-line", "AH00558: something else"}), "no reason in it");
+}
+
+CLAIM(explain_does_not_know_what_cas_of_mod_ssl_decide_that_it_was_not_given) {
+    Pki p;
+    const std::string identity = "MTLSIdentity DNS:api.acme.example\n", own = "MTLSTrustAnchor other.pem";
+    p.file("acme.pem", make_client("x", "api.acme.example", p.ca).cert_pem())
+        .file("b.pem", make_client("b", "b.example", p.ca).cert_pem())
+        .file("other.pem", p.other.cert_pem());
+    const auto ask = [&](int status, const std::string& lines, const std::string& cert,
+                         std::vector<std::string> more = {}) {
+        p.file("p.conf", lines);
+        std::vector<std::string> words = {"explain", "--policy", "p.conf", "--cert", cert};
+        words.insert(words.end(), more.begin(), more.end());
+        return p.expect(status, words);
+    };
+    const std::string by_server = partner("acme", identity + "MTLSTrustAnchor mod_ssl");
+    const std::string said = ask(2, by_server, "acme.pem");
+    CHECK(
+        said.starts_with("not known: acme trusts mod_ssl's CAs: give those of SSLCACertificateFile with --server-ca"));
+    CHECK(said.find("MTLSTrustAnchor, or the missing") == std::string::npos);
+    const Json json = Json::parse(ask(2, by_server, "acme.pem", {"--json"}));
+    CHECK_EQUAL(json["decision"], "unknown");
+    CHECK(json["reason"].is_null());
+    // Where no CA of mod_ssl lets it in, that is known.
+    CHECK_CONTAINS(ask(3, by_server, "b.pem"), "deny: not-verified");
+    CHECK_CONTAINS(ask(3, by_server, "acme.pem", {"--server-ca", "other.pem"}), "deny: not-verified");
+    CHECK_CONTAINS(ask(3, partner("acme", identity + own) + partner("b", "MTLSIdentity CN:b\nMTLSTrustAnchor mod_ssl"),
+                       "acme.pem"),
+                   "deny: not-verified");
+    CHECK_CONTAINS(ask(3, by_server + partner("z", "MTLSIdentity CN:z\nMTLSTrustAnchor ca.pem"), "acme.pem"),
+                   "deny: wrong-issuer");
+    CHECK_CONTAINS(ask(3, by_server + partner("z", "MTLSIdentity CN:z\nMTLSTrustAnchor ca.pem"), "acme.pem",
+                       {"--server-ca", "ca.pem"}),
+                   "deny: wrong-issuer");
+    CHECK_CONTAINS(ask(0, by_server, "acme.pem", {"--server-ca", "ca.pem"}),
+                   "mod_ssl's CRLs (SSLCARevocationFile; --crl)");
+    CHECK(ask(0, partner("acme", identity + "MTLSTrustAnchor ca.pem"), "acme.pem").find("mod_ssl") ==
+          std::string::npos);
 }
 
 CLAIM(explain_answers_where_an_older_list_is_beside_the_newer_one) {

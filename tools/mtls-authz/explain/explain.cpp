@@ -35,9 +35,26 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
     if (options.revocations.empty()) out.emplace_back("revocation files (--revocations)");
     if (options.crls.empty() && policy.crl_files().empty()) out.emplace_back("CRLs (--crl)");
     if (!policy.front_keys().empty()) out.emplace_back(kFrontsNotAsked);
+    const bool is_by_server = who.partner != nullptr && who.partner->anchors->uses_mod_ssl &&
+                              who.nearest_ca_key.empty() && !who.path.ca_keys.empty();
+    if (is_by_server && options.crls.empty()) out.emplace_back("mod_ssl's CRLs (SSLCARevocationFile; --crl)");
     const bool has_networks = who.partner != nullptr && !who.partner->networks.empty();
     if (options.from.empty() && has_networks) out.emplace_back("the client's address (--from)");
     return out;
+}
+
+// Why the answer is not the server's, where CAs of mod_ssl that are not at hand may let the certificate in; "" if it
+// is.
+std::string doubt_about_cas(const ExplainOptions& options, const Explanation& explanation) {
+    const Identification& who = explanation.who;
+    const bool is_by_path = explanation.reason == Reason::kNotVerified || explanation.reason == Reason::kWrongIssuer;
+    // Where the policy names a CA of the path, mod_ssl's do not count.
+    if (!options.server_cas.empty() || !is_by_path || !who.nearest_ca_key.empty()) return {};
+    const auto found = std::find_if(who.claimed.begin(), who.claimed.end(),
+                                    [](const Partner* partner) { return partner->anchors->uses_mod_ssl; });
+    if (found == who.claimed.end()) return {};
+    return std::string((*found)->name) +
+           " trusts mod_ssl's CAs: give those of SSLCACertificateFile with --server-ca FILE";
 }
 
 // Why the answer is not the server's; "" if it is. httpd.conf may name CRLs that these files do not.
@@ -106,7 +123,8 @@ int explain(const ExplainOptions& options) {
                         options.method, options.path, options.from);
     if (!options.at.empty()) explanation.at = format_time(now);
     const auto left = not_asked(options, policy, explanation.who);
-    const std::string doubt = doubt_about_crls(options, policy, explanation.reason);
+    std::string doubt = doubt_about_crls(options, policy, explanation.reason);
+    if (doubt.empty()) doubt = doubt_about_cas(options, explanation);
     if (options.json) {
         Json out = explanation_json(policy, explanation, left);
         if (!doubt.empty()) set_unknown(out, doubt);
