@@ -67,7 +67,7 @@ HandshakeAdvice advise(const RefusedPath& refused, const Policy& policy, std::in
         case HandshakeRefusal::kWrongPurpose:
             // The partner may not know that its CA no longer issues certificates for clients.
             if (!is_for_servers_alone(refused.presented.facts)) return {};
-            return {std::string("; it was made for servers alone, as ") + kPublicCasStop +
+            return {std::string("; ") + kMadeForServers + ", as " + kPublicCasStop +
                     ": to let it in nevertheless, write MTLSPurpose serverAuth until=DATE into <MTLSPartner " +
                     (refused.claimed.empty() ? "NAME" : names_of(refused.claimed)) + ">"};
         default:

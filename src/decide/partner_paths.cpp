@@ -214,7 +214,7 @@ std::string PartnerPaths::nearest_fault(const std::vector<const Partner*>& claim
             what = "the nearest CA above it that the policy names (" + name.text() + ")";
     }
     if (is_own) return what + " is an anchor of " + names + ", but not the one of anchor= beside that MTLSIdentity";
-    return what + " is a trust anchor of others, and none of " + names;
+    return what + std::string(kAnchorOfOthers) + names;
 }
 
 bool PartnerPaths::server_trusts_it() {

@@ -3,8 +3,8 @@
 #include <openssl/x509_vfy.h>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/policy/path_fault.hpp"
 #include "mtls_authz/trust/ca_directory.hpp"
-#include "mtls_authz/trust/handshake_refusal.hpp"
 
 namespace mtls {
 
@@ -78,10 +78,9 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
 
 const ReasonText& text_of(Reason reason) { return kReasons[static_cast<std::size_t>(reason)]; }
 
-namespace {
-
 // The class of the error whose text `detail` begins with, as describe_verify_error() and PathSearch write it.
-HandshakeRefusal refusal_in(std::string_view detail) {
+HandshakeRefusal path_fault_in(std::string_view detail) {
+    if (detail.ends_with(kUnusableExtension)) return HandshakeRefusal::kMalformed;
     if (detail.starts_with("malformed: ")) return HandshakeRefusal::kMalformed;
     constexpr int kPastLast = 128;  // OpenSSL 3.5 has 95 codes
     HandshakeRefusal out = HandshakeRefusal::kOther;
@@ -94,8 +93,6 @@ HandshakeRefusal refusal_in(std::string_view detail) {
     }
     return out;
 }
-
-}  // namespace
 
 bool is_negated_requirement(std::string_view directive) {
     constexpr std::string_view kRequire = "Require";
@@ -133,7 +130,7 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
                "place";
     }
     if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
-    switch (detail.ends_with(kUnusableExtension) ? HandshakeRefusal::kMalformed : refusal_in(detail)) {
+    switch (path_fault_in(detail)) {
         case HandshakeRefusal::kExpired:
             return "a CA between the certificate and the partner's trust anchor, or the anchor, has expired (detail= "
                    "names it): put its new certificate into MTLSTrustAnchor or MTLSIntermediate, or have the client "

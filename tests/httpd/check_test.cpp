@@ -189,3 +189,25 @@ CLAIM(why_of_the_servers_own_line_names_the_suspension_and_asks_the_server) {
     CHECK_CONTAINS(why("reason=unknown-partner").text, "MTLSIdentity ");
     CHECK_EQUAL(site.run_tool({"why", "--socket", "/nowhere/mtls_authz.sock", "x=y"}).status, 2);
 }
+
+CLAIM(why_asks_the_servers_gates_what_a_line_would_open) {
+    ToolSite site;
+    site.start("<LocationMatch \"^/partners/(?<P>[^/]+)(/|$)\">\nMTLSAllow partner %{env:MATCH_P}\n</LocationMatch>\n" +
+               location("/narrow", "MTLSAllow partner globex"));
+    const auto why = [&](const std::string& path) {
+        CHECK_EQUAL(site.get(world().acme, path), 403);
+        const std::string begin = "denied GET \"" + path;
+        CHECK(site.httpd.wait_for_log(begin));
+        std::istringstream lines(site.httpd.error_log());
+        std::string line;
+        while (std::getline(lines, line) && line.find(begin) == std::string::npos) {
+        }
+        return site.run_tool({"why", "--socket", site.socket(), line}).text;
+    };
+    const std::string of_all = why("/partners/globex/x");
+    CHECK_CONTAINS(of_all, "no line is offered: MTLSAllow partner %{env:MATCH_P} at ");
+    CHECK_CONTAINS(of_all, " gives each partner the paths that name it, and its own alone: decide");
+    const std::string of_one = why("/narrow/x");
+    CHECK_CONTAINS(of_one, "if that is meant to pass: MTLSAllow partner acme\n");
+    CHECK_CONTAINS(of_one, "but it opens all that <Location /narrow> covers, folders of others too");
+}

@@ -12,6 +12,9 @@
 
 namespace mtls {
 
+// Of a detail: the nearest CA is a trust anchor of other partners alone.
+constexpr std::string_view kAnchorOfOthers = " is a trust anchor of others, and none of ";
+
 // For one certificate: each path is verified once, even if several partners need it. Borrows its arguments.
 class PartnerPaths {
 public:

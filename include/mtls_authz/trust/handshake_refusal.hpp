@@ -42,6 +42,7 @@ constexpr const char* kNoPolicyInForce =
     "(the errors since the start name file and line)";
 constexpr const char* kWithClientCa = "MTLSClientCA On would let it in";
 constexpr const char* kSentAlone = "the client sent its own certificate alone";
+constexpr const char* kMadeForServers = "it was made for servers alone";
 constexpr const char* kVerifyDepth = "SSLVerifyDepth ";  // followed by the number
 // Of a request that came over a connection of another virtual host.
 constexpr const char* kMisdirectedSentence =

@@ -121,16 +121,20 @@ std::string field_values_text(const GrantedPath& granted) {
     return out.empty() ? out : out + ")";
 }
 
-// Reports grants that do not apply, since the certificate lacks a usable field for their path.
-void add_missing_fields(const Policy& policy, const CertificateFacts& facts, const Identification& who,
-                        Explanation& out) {
+// Reports grants that do not apply to this certificate: by their `if`, or since it lacks a usable field for their path.
+void add_grants_of_others(const Policy& policy, const CertificateFacts& facts, const Identification& who,
+                          Explanation& out) {
     for (const auto grants : {std::span(who.partner->grants), policy.grants()}) {
         for (const Grant& grant : grants) {
+            const std::string is_none =
+                "MTLSGrant " + grant.text() + " at " + grant.where.str() + " is none for this certificate: ";
+            if (!grant.conditions.hold(facts, &who.path)) {
+                out.hints.push_back(is_none + "it does not fit if" + grant.conditions.text());
+                continue;
+            }
             for (const PathPattern& path : grant.paths) {
                 const auto fields = path.find_fields(facts, who.path);
-                if (fields.ok()) continue;
-                out.hints.push_back("MTLSGrant " + grant.text() + " at " + grant.where.str() +
-                                    " is none for this certificate: " + shown(fields.error()));
+                if (!fields.ok()) out.hints.push_back(is_none + shown(fields.error()));
             }
         }
     }
@@ -158,7 +162,7 @@ Decision decide_by_grant(const Policy& policy, const CertificateFacts& facts, co
                                 std::string(granted.path->text()) + " at " + granted.grant->where.str() +
                                 field_values_text(granted));
         }
-        add_missing_fields(policy, facts, who, out);
+        add_grants_of_others(policy, facts, who, out);
     }
     return answer;
 }

@@ -1,18 +1,23 @@
 #include "remedy.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 #include "../policy/policy_text.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/spiffe_id.hpp"
-#include "mtls_authz/decide/decision.hpp"
-#include "mtls_authz/rules/grant.hpp"
+#include "mtls_authz/decide/identification.hpp"
+#include "mtls_authz/decide/partner_paths.hpp"
+#include "mtls_authz/policy/path_fault.hpp"
 #include "mtls_authz/rules/method_set.hpp"
 #include "mtls_authz/rules/selector.hpp"
 #include "mtls_authz/trust/ca_directory.hpp"
 #include "mtls_authz/trust/handshake_refusal.hpp"
+#include "rule_remedy.hpp"
 
 namespace mtls::tool {
+
+bool can_be_pasted(const std::string& word) { return is_writable(word) && escape_hidden(word) == word; }
 
 std::string partner_in(const LogLine& log_line) {
     const std::string partner = log_line.get("partner"), names = partner.empty() ? log_line.get("claimed") : partner;
@@ -26,9 +31,6 @@ std::string place_in_detail(const LogLine& log_line, std::string_view begin) {
 
 namespace {
 
-// Whether a line of the policy can hold the word, and shows what it says: a denied client wrote it.
-bool can_be_pasted(const std::string& word) { return is_writable(word) && escape_hidden(word) == word; }
-
 // The most specific name in the line, where its selector fits that text alone.
 std::string selector_of(const LogLine& log_line) {
     const std::string san = log_line.get("san"), subject = log_line.get("subject");
@@ -40,31 +42,12 @@ std::string selector_of(const LogLine& log_line) {
     return "SELECTOR...";
 }
 
-// The path as MTLSGrant takes it, where a grant of it reaches that path alone; of a recursive method, all of its
-// folder.
-std::string path_of(const LogLine& log_line) {
-    if (log_line.get("detail").starts_with(kActsBelow)) {
-        const std::string all = log_line.path.substr(0, log_line.path.rfind('/') + 1) + "**";
-        return PathPattern::parse(all).ok() && can_be_pasted(config_quote(all)) ? config_quote(all) : "PATH/**";
-    }
-    const auto path = PathPattern::parse(log_line.path);
-    const bool is_literal = path.ok() && !path.value().reaches_below() && !log_line.path.ends_with("...") &&
-                            path.value().literal_prefix() == path.value().text();
-    std::string word = config_quote(log_line.path);
-    return is_literal && can_be_pasted(word) ? word : "PATH";
-}
-
 std::string block_of(const LogLine& log_line, const Suspect& suspect, const Policy* policy) {
     std::string name = partner_in(log_line);
     if (name.empty()) name = suspect.partner;
     const Partner* const found = policy != nullptr ? policy->find(name) : nullptr;
     return "<MTLSPartner " + (name.empty() ? "NAME" : name) + ">" +
            (found != nullptr ? " at " + found->where.str() : "");
-}
-
-std::string at_gate(const LogLine& log_line) {
-    const std::string gate = log_line.get("gate");
-    return gate.empty() ? "the gate in httpd.conf" : "the gate at " + gate;
 }
 
 // FILE:LINE of the MTLSSuspend line: from the denial, otherwise from the policy of now; "" if neither has it.
@@ -78,31 +61,27 @@ std::string suspension_of(const LogLine& log_line, const Places& places) {
     return partner != nullptr && partner->suspended ? partner->suspended->str() : "";
 }
 
-// The request's method as MTLSGrant and methods= write it: no line can name one that httpd does not know.
-std::string method_of(const LogLine& log_line) {
-    const bool is_get = log_line.method.empty() || log_line.method == "HEAD";
-    return is_get ? "GET" : is_known_method(log_line.method) ? log_line.method : "write";
-}
-
-// Behind an edit with method_of().
-std::string note_of_method(const LogLine& log_line) {
-    return method_of(log_line) == "write" ? " (write: all methods that write, " + log_line.method + " among them)" : "";
-}
-
 // A refusal that is taken out of a revocation file.
 constexpr const char* kLeaveComment = "; leave a comment in a revocation file that would be empty";
 
 constexpr const char* kNewPartner = "a new file of the policy, once the partner has confirmed its CA";
 
-// Where the front itself is refused by a line.
-Edit edit_for_front(const LogLine& log_line) {
-    const std::string detail = log_line.get("detail");
-    const std::string of_front = " is a header of the front ", suspended = " is refused: suspended, MTLSSuspend at ";
-    const std::size_t name = detail.find(of_front), at = detail.find(suspended);
-    if (name == std::string::npos || at == std::string::npos) return {};
-    const std::string from_name = detail.substr(name + of_front.size()), place = detail.substr(at + suspended.size());
-    return {place.substr(0, place.find(": ")) + kLeaveComment,
-            "no MTLSSuspend for " + from_name.substr(0, from_name.find(','))};
+// Where the front itself is refused by a line. The suspension of another client, which sends the front's header, is
+// none of the front's.
+Edit edit_of_front(const LogLine& log_line) {
+    const std::string detail = log_line.get("detail"), of_front = " is a header of the front ";
+    const std::size_t at = detail.find(of_front);
+    if (at == std::string::npos) return {};
+    std::string rest = detail.substr(at + of_front.size());
+    const std::string name = rest.substr(0, rest.find(','));
+    for (const std::string& refused :
+         {std::string(", but the front itself"), ", but the connection's own certificate (" + name + ")"}) {
+        const std::string suspended = name + refused + " is refused: suspended, MTLSSuspend at ";
+        if (!rest.starts_with(suspended)) continue;
+        rest.erase(0, suspended.size());
+        return {rest.substr(0, rest.find(": ")) + kLeaveComment, "no MTLSSuspend for " + name};
+    }
+    return {};
 }
 
 // A word of a command, in quotes where it needs them.
@@ -134,25 +113,70 @@ bool is_about_certificate(const LogLine& log_line) {
            std::find(std::begin(kWords), std::end(kWords), log_line.reason) != std::end(kWords);
 }
 
+constexpr const char* kSuggest = "mtls-authz suggest CERT.pem --name NAME --anchor CA.pem";
+
+// A trust anchor of the partner that has the CA which issued the certificate, at another time: "" if there is none.
+std::string untimely_anchor(const LogLine& log_line, const Places& places) {
+    const Partner* const partner = places.policy != nullptr ? places.policy->find(partner_in(log_line)) : nullptr;
+    const auto key = from_hex(log_line.get("issuer_spki"), false);
+    if (partner == nullptr || !key) return {};
+    for (const Anchor& anchor : partner->anchors->anchors) {
+        const std::string objection = anchor.window.objection(std::time(nullptr));
+        if (!objection.empty() && has_ca(anchor, *key))
+            return "MTLSTrustAnchor at " + anchor.where.str() + " has this CA, and " + objection;
+    }
+    return {};
+}
+
+// Of wrong-issuer and not-verified.
+Edit edit_of_path(const LogLine& log_line, const std::string& block, bool is_nameless, const Places& places) {
+    const std::string detail = log_line.get("detail");
+    if (detail.find(kNoSvid) != std::string::npos)
+        return {block + ", where its bundle is the one of the trust domain that the certificate names",
+                "MTLSTrustAnchor bundle:FILE trust-domain=NAME",
+                {}};
+    if (detail.find(kAnchorOfOthers) != std::string::npos)
+        return {
+            {}, {}, "the CA is that of others, who could make this partner's certificates if it were its anchor, too"};
+    switch (path_fault_in(detail)) {
+        case HandshakeRefusal::kExpired:
+            return {
+                block, "MTLSTrustAnchor or MTLSIntermediate with the new certificate of the CA that detail= names", {}};
+        case HandshakeRefusal::kUnknownCa:
+            return {block,
+                    "MTLSTrustAnchor or MTLSIntermediate with the older certificate of that CA, beside the new one",
+                    {}};
+        case HandshakeRefusal::kWrongPurpose:
+            return {{},
+                    {},
+                    "where the certificate was made for servers alone, MTLSPurpose serverAuth until=DATE lets in all "
+                    "such certificates of the partner; better it gets one for clients"};
+        case HandshakeRefusal::kOther:
+            break;
+        default:
+            return {};
+    }
+    if (!detail.empty()) return {};  // more anchors do not mend it
+    if (std::string untimely = untimely_anchor(log_line, places); !untimely.empty())
+        return {{}, {}, untimely + ": a later until=, or an earlier from=, lets in all that it issued"};
+    if (is_nameless) return {kNewPartner, kSuggest, {}};
+    return {block + ", once the partner has confirmed its new CA",
+            log_line.reason == "wrong-issuer" ? "MTLSTrustAnchor NEW-CA.pem" : "MTLSTrustAnchor CA.pem",
+            {}};
+}
+
 }  // namespace
 
 Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& places) {
     const Policy* const policy = places.policy.get();
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
-    const auto grant_in = [&](const std::string& place, const char* beside = "") -> Edit {
-        if (!known_in_upper_case(log_line.method).empty()) return {};  // no grant of GET lets `get` in
-        return {place,
-                "MTLSGrant " + method_of(log_line) + " " + path_of(log_line) + beside + note_of_method(log_line)};
-    };
     const bool is_nameless = partner_in(log_line).empty() && suspect.partner.empty();
-    const std::string with_anchor = "mtls-authz suggest CERT.pem --name NAME --anchor CA.pem";
     const std::string_view word = log_line.reason;
     const bool is_by_rule = word == "not-allowed" || word == "method-not-granted";
     if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
     if (is_by_rule && log_line.get("detail").ends_with(kInOtherCase)) return {};
     if (is_negated_requirement(log_line.get("directive"))) return {};  // with an edit, it would refuse the client
     const bool is_by_path = word == "wrong-issuer" || word == "not-verified";
-    if (is_by_path && log_line.get("detail").ends_with(kUnusableExtension)) return {};
     if (log_line.kind == LogLine::Kind::kMisdirected)
         return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
     if (is_handshake(log_line)) {
@@ -166,30 +190,30 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
                     "MTLSTrustAnchor ISSUER.pem where it is a new CA that the partner has confirmed"};
         if (log_line.sentence.starts_with(kNoPolicyInForce))
             return {"the policy files; the errors since the start name file and line", "a policy that can be read"};
-        if (word == "unknown-ca" && is_nameless) return {kNewPartner, with_anchor};
+        if (word == "unknown-ca" && is_nameless) return {kNewPartner, kSuggest};
         if (word == "unknown-ca")
             return {block + ", once the partner has confirmed its new CA; with MTLSClientCA On in the virtual host",
                     "MTLSTrustAnchor CA.pem"};
-        if (word == "wrong-purpose")
-            return {block + ", where it was made for servers alone", "MTLSPurpose serverAuth until=DATE"};
+        if (word == "crl-unavailable")
+            return {"SSLCARevocationFile or SSLCARevocationPath of " + host + ", before a restart",
+                    "a current CRL of the CA that issued " + log_line.get("at")};
+        // The sentence says so where that would let it in.
+        if (word == "wrong-purpose" && log_line.sentence.find(kMadeForServers) != std::string::npos)
+            return {block, "MTLSPurpose serverAuth until=DATE",
+                    "it lets in all certificates of the partner that were made for servers alone; better it gets one "
+                    "for clients"};
         return {};
     }
     if (word == "no-certificate")
         return {
             "the virtual host " + log_line.get("vhost") + "; where it is there, the client has to send a certificate",
             "SSLVerifyClient optional"};
-    if (word == "not-verified" && is_nameless) return {kNewPartner, with_anchor};
-    if (word == "not-verified") return {block, "MTLSTrustAnchor CA.pem"};
+    if (is_by_path) return edit_of_path(log_line, block, is_nameless, places);
     if (word == "revocation-stale" || word == "revocation-unknown")
         return {"MTLSCRLFile (mtls-authz fetch with --dry-run says whether it can be had)",
                 "a current CRL of the issuer that detail= names"};
-    if (word == "front-not-trusted") return edit_for_front(log_line);
+    if (word == "front-not-trusted") return edit_of_front(log_line);
     if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(log_line)};
-    if (word == "wrong-issuer" && log_line.get("detail").find(kNoSvid) != std::string::npos)
-        return {block + ", where its bundle is the one of the trust domain that the certificate names",
-                "MTLSTrustAnchor bundle:FILE trust-domain=NAME"};
-    if (word == "wrong-issuer")
-        return {block + ", once the partner has confirmed its new CA", "MTLSTrustAnchor NEW-CA.pem"};
     if (word == "ambiguous")
         return {"the MTLSIdentity lines of " + claimed, "one selector more, so that only one of them fits"};
     if (word == "suspended") {
@@ -205,32 +229,7 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
     const std::string revoked = place_in_detail(log_line, "MTLSRevoke at ");
     if (word == "revoked" && !revoked.empty()) return {revoked + kLeaveComment, "no MTLSRevoke that fits it"};
-    if (word == "not-allowed" && !log_line.get("directive").empty()) {
-        const std::string directive = log_line.get("directive");
-        if (directive.starts_with("AuthType"))
-            return {log_line.get("gate"), claimed + " in a Require line of the section"};
-        const auto words = config_words(directive);
-        const std::string provider = words.size() > 1 ? words[1] : "";
-        if (provider == "mtls-grant") return grant_in(block);
-        if (provider == "mtls-group" && words.size() == 3) return {block, "MTLSGroup " + words[2]};
-        if (provider == "mtls-group") return {block, "MTLSGroup with one of the names in " + directive};
-        if (provider == "mtls-partner") return {log_line.get("gate"), claimed + " in " + directive};
-        return {};  // of mtls-identity: a certificate that fits, not a name
-    }
-    if (word == "not-allowed") {
-        const std::string detail = log_line.get("detail");
-        if (detail == kDetailDeny) return {at_gate(log_line), "no MTLSDeny for " + claimed};
-        if (detail.starts_with(kDetailDeny)) return {at_gate(log_line), "an MTLSDeny of partners that there are"};
-        if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return grant_in(block);
-        return {at_gate(log_line), "MTLSAllow partner " + (claimed.empty() ? "NAME" : claimed)};
-    }
-    // httpd answers it before any access check, so a gate refuses it whatever is granted.
-    if (word == "method-not-granted" && log_line.method == "TRACE") return {};
-    if (word == "method-not-granted") {
-        const std::string place = log_line.get("grant");
-        if (!place.empty()) return grant_in(place, ", beside the line that is there");
-        return {at_gate(log_line), "methods= with " + method_of(log_line) + note_of_method(log_line)};
-    }
+    if (is_by_rule) return edit_of_rule(log_line, block, places);
     return {};
 }
 

@@ -95,6 +95,9 @@ void print(const LogLine& log_line, const std::string& who, const Edit& edit, co
     if (log_line.kind == LogLine::Kind::kGrant) return;
     if (!edit.line.empty()) {
         std::cout << "  if that is meant to pass: " << shown(edit.line) << "\n    in " << shown(edit.where) << '\n';
+        if (!edit.caution.empty()) std::cout << "    but " << shown(edit.caution) << '\n';
+    } else if (!edit.caution.empty()) {
+        std::cout << "  no line is offered: " << shown(edit.caution) << '\n';
     } else {
         std::cout << "  no edit of the policy mends it\n";
     }
@@ -111,6 +114,7 @@ Json json_of(const LogLine& log_line, const std::string& who, const Edit& edit, 
             {"method", log_line.method},
             {"path", log_line.path},
             {"edit", edit.line.empty() ? Json(nullptr) : Json({{"where", edit.where}, {"line", edit.line}})},
+            {"caution", edit.caution.empty() ? Json(nullptr) : Json(edit.caution)},
             {"command", command.empty() ? Json(nullptr) : Json(command)},
             {"fields", log_line.fields}};
 }
@@ -201,7 +205,7 @@ private:
     // Whether this is the first line with this cause, whatever its request, request id and time.
     bool is_new(const LogLine& log_line, const Edit& edit) {
         std::string key = std::string(word_of(log_line.kind)) + '\n' + std::string(log_line.reason) + '\n' +
-                          edit.where + '\n' + edit.line;
+                          edit.where + '\n' + edit.line + '\n' + edit.caution;
         for (const char* field : {"partner", "claimed", "sha256", "detail", "via", "gate", "vhost", "at", "rule"})
             key += '\n' + log_line.get(field);
         const bool out = seen_.insert(std::move(key)).second;
@@ -234,6 +238,7 @@ Result<Places> find_places(const WhyOptions& options) {
     if (!now) return out;  // not even root may be able to ask it
     out.policy = now.value().policy;
     out.refusals = now.value().refusals;
+    out.gates = std::make_shared<const GateMap>(now.value().gates);
     return out;
 }
 
