@@ -1,4 +1,6 @@
 // `mtls-authz suggest` of several certificates, of CAs, and of certificates that no CA signed.
+#include <unistd.h>
+
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -105,6 +107,43 @@ CLAIM(a_suggestion_expects_its_certificates_and_grants_something) {
     std::filesystem::permissions(b.folder() + "/old.pem", std::filesystem::perms(0644));
     // mod_ssl's CAs are asked by no expectation.
     CHECK_CONTAINS(b.tried({"suggest", "old.pem"}, {}), "\n#MTLSExpect ");
+}
+
+CLAIM(what_the_server_refuses_for_its_owner_is_expected_by_no_line_and_named_as_an_anchor) {
+    Rollover b;
+    namespace fs = std::filesystem;
+    const std::string expects = "\nMTLSExpect " + b.folder() + "/old.pem is acme\n",
+                      no_longer = "\n#MTLSExpect mtls/expect/acme.pem is acme\n",
+                      refuses = "# The server refuses the file where it is ('" + b.folder() + "/old.pem' ",
+                      anchor = "    # The server refuses this file: '" + b.folder() + "/ca.pem' ";
+    const auto suggest = [&] { return b.expect(0, {"suggest", "old.pem", "--anchor", "ca.pem"}); };
+    const std::string fine = suggest();
+    CHECK_CONTAINS(fine, expects);
+    CHECK(fine.find("refuses") == std::string::npos);
+    const auto spoilt_by = [&](const std::string& what, const auto& spoil, const auto& mend) {
+        spoil("old.pem");
+        const std::string said = suggest();
+        CHECK_CONTAINS(said, no_longer);
+        CHECK_CONTAINS(said, refuses + what);
+        CHECK(said.find(expects) == std::string::npos && said.find(anchor) == std::string::npos);
+        mend("old.pem");
+        spoil("ca.pem");
+        const std::string of_anchor = suggest();
+        CHECK_CONTAINS(of_anchor, anchor + what);
+        CHECK_CONTAINS(of_anchor, expects);
+        mend("ca.pem");
+        CHECK_EQUAL(suggest(), fine);
+    };
+    const auto at = [&](const char* name) { return fs::path(b.folder()) / name; };
+    spoilt_by(
+        "can be written by everybody: chmod o-w", [&](const char* name) { fs::permissions(at(name), fs::perms(0646)); },
+        [&](const char* name) { fs::permissions(at(name), fs::perms(0644)); });
+    if (geteuid() != 0) return;
+    constexpr uid_t kSomebody = 12345;
+    spoilt_by(
+        "belongs to 12345, who is neither root nor who started it: chown root",
+        [&](const char* name) { CHECK_EQUAL(chown(at(name).c_str(), kSomebody, static_cast<gid_t>(-1)), 0); },
+        [&](const char* name) { CHECK_EQUAL(chown(at(name).c_str(), 0, static_cast<gid_t>(-1)), 0); });
 }
 
 CLAIM(a_units_certificates_are_suggested_as_organization_with_unit) {

@@ -1,3 +1,6 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
@@ -9,6 +12,7 @@
 #include "../facts_json.hpp"
 #include "../input.hpp"
 #include "../terminal.hpp"
+#include "mtls_authz/base/file.hpp"
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/certificate/der.hpp"
 #include "mtls_authz/certificate/public_ca.hpp"
@@ -174,11 +178,28 @@ bool is_self_signed(const PresentedCertificate& certificate) {
            X509_verify(certificate.leaf.get(), X509_get0_pubkey(certificate.leaf.get())) == 1;
 }
 
-std::string anchor_lines(const CertificateFacts& facts, const std::vector<std::string>& anchors) {
+// Why the server may refuse the file, though it can read it; "" if it does not. A server that root did not start has a
+// ServerRoot of its user.
+std::string fault_of_owner(const std::string& file, const std::string& root) {
+    struct stat of_root {};
+    FileTrust trust;
+    trust.run_user = static_cast<uid_t>(-1);  // not known here
+    trust.run_group = static_cast<gid_t>(-1);
+    if (geteuid() != 0 && stat(root.empty() ? "." : root.c_str(), &of_root) == 0) trust.starter = of_root.st_uid;
+    std::error_code failed;
+    const std::string path = std::filesystem::absolute(file, failed);
+    return failed ? std::string() : find_trust_fault(path, trust);
+}
+
+std::string anchor_lines(const CertificateFacts& facts, const std::vector<std::string>& anchors,
+                         const std::string& root) {
     const std::string domain = svid_domain_of(facts);
     std::string out;
     for (const std::string& anchor : anchors) {
         const bool is_bundle = anchor.starts_with(kBundlePrefix) && !domain.empty();
+        const std::string file = anchor.substr(anchor.starts_with(kBundlePrefix) ? kBundlePrefix.size() : 0);
+        const std::string fault = fault_of_owner(std::filesystem::path(absolute_root(root)) / file, root);
+        if (!fault.empty()) out += "    # The server refuses this file: " + shown(fault) + "\n";
         out += "    MTLSTrustAnchor " + config_quote(anchor) + (is_bundle ? " trust-domain=" + domain : "") + "\n";
     }
     if (!out.empty()) return out;
@@ -205,15 +226,18 @@ bool can_all_read(const std::string& file) {
     return true;
 }
 
-// MTLSExpect lines. They are commented out if the server cannot read the file, or if there is no anchor: expectations
-// do not use mod_ssl's CAs.
+// MTLSExpect lines. They are commented out if the server cannot read the file, or refuses it, or if there is no anchor:
+// expectations do not use mod_ssl's CAs.
 std::string expect_lines(const std::string& name, const std::vector<std::string>& files, bool has_anchor,
                          const std::string& root) {
     std::string out = "# Asked before the policy counts, at each change: one that breaks it is refused.\n", lines;
     bool is_copy_needed = false;
+    std::string fault;
     for (const std::string& file : files) {
-        const bool is_there = can_all_read(file);
+        const std::string own = fault_of_owner(file, root);
+        const bool is_there = can_all_read(file) && own.empty();
         is_copy_needed = is_copy_needed || !is_there;
+        if (fault.empty()) fault = own;
         const std::string number = files.size() > 1 ? "-" + std::to_string(&file - files.data() + 1) : "";
         std::string place = "mtls/expect/" + name;
         place += number + ".pem";
@@ -225,7 +249,11 @@ std::string expect_lines(const std::string& name, const std::vector<std::string>
     }
     if (lines.empty()) return {};
     if (!has_anchor) out += "# With mod_ssl nothing can be expected.\n";
-    if (is_copy_needed) out += "# The server cannot read the file where it is: copy it to mtls/expect first.\n";
+    if (is_copy_needed && fault.empty())
+        out += "# The server cannot read the file where it is: copy it to mtls/expect first.\n";
+    if (!fault.empty())
+        out += "# The server refuses the file where it is (" + shown(fault) +
+               "):\n# copy it to mtls/expect first, as root.\n";
     return out + lines;
 }
 
@@ -265,7 +293,8 @@ std::vector<std::string> anchors_for(const Together& together, const std::string
     std::vector<std::string> out;
     for (const std::string& anchor : options.anchors) {
         const PolicyInput input = read_policy_text(
-            "<MTLSPartner p>\n" + lines + anchor_lines(together.clients.front()->facts, {anchor}) + "</MTLSPartner>\n",
+            "<MTLSPartner p>\n" + lines + anchor_lines(together.clients.front()->facts, {anchor}, options.root) +
+                "</MTLSPartner>\n",
             options.root);
         const auto is_identified = [&](const Client& client) {
             return identify_at_any_time(*input.policy, *client, {}).partner != nullptr;
@@ -309,7 +338,7 @@ Result<Suggestion> suggestion_for(const Together& together, const std::vector<st
             "# successor beside it in time. A certificate of a CA needs no edit at renewal: ask for one.\n";
         if (together.files[i] != "-") anchors.push_back(name_for_server(together.files[i], options.root));
     }
-    out += "<MTLSPartner " + made.name + ">\n" + identities + anchor_lines(facts, anchors);
+    out += "<MTLSPartner " + made.name + ">\n" + identities + anchor_lines(facts, anchors, options.root);
     if (!expected.empty()) {
         out += "    # What it may do behind MTLSAllow by-grant.\n    MTLSGrant read /partners/" + made.name + "/**\n";
     }
