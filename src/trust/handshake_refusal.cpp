@@ -20,13 +20,11 @@ const std::array<HandshakeRefusalText, 12> kHandshakeRefusals = {{
      "MTLSClientCA On; otherwise, if claimed= is there, somebody else has a certificate with this partner's name"},
     {HandshakeRefusal::kRevoked, "revoked",
      "a CRL that mod_ssl was given lists a certificate of the chain, or, with SSLOCSPEnable, its CA's responder says "
-     "so; "
-     "if the partner should go on, it needs a new one"},
+     "so; if the partner should go on, it needs a new one"},
     {HandshakeRefusal::kCrlUnavailable, "crl-unavailable",
      "SSLCARevocationCheck asks for a CRL of the CA that issued the certificate at at=, and mod_ssl has none that it "
-     "can "
-     "use (detail= says why); put the current one into SSLCARevocationFile or SSLCARevocationPath, and restart; if it "
-     "begins in the future, check this server's clock; if there is none at all, SSLCARevocationCheck with "
+     "can use (detail= says why); put the current one into SSLCARevocationFile or SSLCARevocationPath, and restart; if "
+     "it begins in the future, check this server's clock; if there is none at all, SSLCARevocationCheck with "
      "no_crl_for_cert_ok leaves that to MTLSCRLFile, but forgives no expired one"},
     {HandshakeRefusal::kWrongPurpose, "wrong-purpose",
      "a certificate of the chain was not issued for this: a client needs clientAuth among its extendedKeyUsage, a CA "
