@@ -19,6 +19,7 @@ struct RefusedPath {
     std::size_t cas;                             // on the path that OpenSSL tried
     const std::vector<const Partner*>& claimed;  // by the certificate's names
     bool has_anchors;                            // MTLSClientCA: the policy's CAs count in the handshake
+    const std::vector<X509Ptr>& of_server;       // mod_ssl's CAs
 };
 
 struct HandshakeAdvice {

@@ -47,8 +47,9 @@ Refused describe(const server_rec* s, X509_STORE_CTX* ctx, X509& leaf, SentHelpe
     out.claimed = names_of(claimed);
     if (!claimed.empty()) out.contact = claimed.front()->contact;
     const auto depth = static_cast<std::size_t>(std::max(X509_STORE_CTX_get_error_depth(ctx), 0));
-    HandshakeAdvice advice = advise({presented, out.reason, at, depth, claimed, has_anchors}, *snapshot->policy,
-                                    static_cast<std::int64_t>(std::time(nullptr)));
+    HandshakeAdvice advice =
+        advise({presented, out.reason, at, depth, claimed, has_anchors, server_config(s).cas.certificates},
+               *snapshot->policy, static_cast<std::int64_t>(std::time(nullptr)));
     out.advice = std::move(advice.clause);
     if (advice.is_issuer_unknown) note_unknown_issuer(presented.facts, out.claimed, text_of(out.reason).word);
     return out;
