@@ -367,16 +367,92 @@ private:
 
 }  // namespace
 
-PlaceRules rules_at(const GateMap& map, const MappedHost& host, const MappedSection& section) {
-    const bool is_plain = section.match == Match::kPrefix;
-    Merged merged;
-    for (const MappedSection& other : host.sections) {
-        const bool applies = &other == &section || other.match == Match::kAlways ||
-                             (is_plain && other.is_location && covers(other, map, host, section.path) == Cover::kYes);
-        if (applies) merged.add(other);
+namespace {
+
+// Paths by their beginning: the path and all below it, or all that begin with this text.
+struct Place {
+    std::string begin = "/";
+    bool is_whole = false;
+};
+
+Place place_of(const MappedSection& section) {
+    switch (section.match) {
+        case Match::kPrefix:
+            return {section.path, true};
+        case Match::kWildcard:
+        case Match::kRegex: {
+            std::string prefix = literal_prefix_of(section);
+            return {prefix.empty() ? "/" : std::move(prefix), false};
+        }
+        case Match::kUnknown:
+            return section.around == Match::kPrefix ? Place{section.path_around, true} : Place{};
+        default:
+            return {};
     }
-    const GateRules none;
-    return {merged.mode, merged.allow != nullptr ? *merged.allow : none, merged.deny, merged.authorizer != nullptr};
+}
+
+// What both a section and a pattern may have.
+Place place_of(const MappedSection& section, const PathPattern& path) {
+    Place out = place_of(section);
+    const std::string_view begin = path.literal_prefix();
+    if (begin.size() > out.begin.size()) out = {std::string(begin), begin.size() == path.text().size()};
+    return out;
+}
+
+// Whether the section applies to all paths of a place.
+bool covers_all(const MappedSection& section, const MappedHost& host, const Place& place) {
+    if (section.match == Match::kAlways) return true;
+    const bool ends = place.is_whole || place.begin.ends_with('/');
+    if (section.match == Match::kDirectory) return ends && directory_covers(section, host, place.begin) == Cover::kYes;
+    if (section.match != Match::kPrefix || !section.is_location || !prefix_covers(section.path, place.begin))
+        return false;
+    return ends || place.begin.size() > section.path.size();
+}
+
+// Whether it may apply to some of them.
+bool may_cover_some(const MappedSection& section, const Place& place) {
+    if (!section.is_location && section.around != Match::kPrefix) return true;
+    const Place own = place_of(section);
+    return own.begin.starts_with(place.begin) || place.begin.starts_with(own.begin);
+}
+
+PlaceRules rules_at(const MappedHost& host, const MappedSection& section, const Place& place) {
+    Merged merged;
+    std::vector<const MappedSection*> perhaps;
+    bool is_replaced = false;
+    for (const MappedSection& other : host.sections) {
+        const bool applies = &other == &section || covers_all(other, host, place);
+        if (applies) {
+            merged.add(other);
+            const bool replaces = other.allow || (other.mode && *other.mode != GateMode::kOn);
+            is_replaced = &other != &section && (is_replaced || replaces);
+            // What came before takes effect by its denials alone.
+            if (replaces) std::erase_if(perhaps, [](const MappedSection* s) { return s->deny.empty(); });
+        } else if (may_cover_some(other, place)) {
+            perhaps.push_back(&other);
+        }
+    }
+    PlaceRules out;
+    out.mode = merged.mode;
+    if (merged.allow != nullptr) out.allow = *merged.allow;
+    out.deny = std::move(merged.deny);
+    out.authorizes = merged.authorizer != nullptr;
+    out.owner = merged.section;
+    out.is_replaced = is_replaced;
+    out.perhaps = std::move(perhaps);
+    return out;
+}
+
+}  // namespace
+
+PlaceRules rules_at(const MappedHost& host, const MappedSection& section) {
+    return rules_at(host, section, place_of(section));
+}
+PlaceRules rules_at(const MappedHost& host, const MappedSection& section, const PathPattern& path) {
+    PlaceRules out = rules_at(host, section, place_of(section, path));
+    const std::string_view begin = path.literal_prefix();
+    out.is_of_all = covers_all(section, host, {std::string(begin), begin.size() == path.text().size()});
+    return out;
 }
 
 GateVerdict ask_gates(const GateAsk& ask) { return Question(ask).answer(); }

@@ -40,14 +40,20 @@ struct GateVerdict {
 
 GateVerdict ask_gates(const GateAsk& ask);
 
-// The merged rules of the sections that certainly cover all paths of this one; for a section other than a plain
-// <Location>, only its own and the server's.
+// The merged rules of a section and of those that certainly cover all of its paths.
 struct PlaceRules {
     std::optional<GateMode> mode;  // nullopt: no gate
     GateRules allow, deny;
-    bool authorizes = false;  // Require mtls-*, AuthType MTLS
+    bool is_of_all = true;                 // the section covers all paths of the pattern
+    bool authorizes = false;               // Require mtls-*, AuthType MTLS
+    const MappedSection* owner = nullptr;  // the last one with rules or a mode
+    bool is_replaced = false;              // what the section itself allows counts nowhere
+    // Those that may cover some of its paths, in the order of merging: with denials, or merged after what allows.
+    std::vector<const MappedSection*> perhaps;
 };
-PlaceRules rules_at(const GateMap& map, const MappedHost& host, const MappedSection& section);
+PlaceRules rules_at(const MappedHost& host, const MappedSection& section);
+// The same for those of its paths that a pattern may have.
+PlaceRules rules_at(const MappedHost& host, const MappedSection& section, const PathPattern& path);
 // Common prefix of all paths that the section covers.
 std::string literal_prefix_of(const MappedSection& section);
 

@@ -86,7 +86,9 @@ public:
 
 private:
     void add_section(const MappedHost& host, const MappedSection& section) {
-        const PlaceRules rules = rules_at(now_.gates, host, section);
+        const PlaceRules rules = rules_at(host, section);
+        // Where another section takes its place, that one has the rows.
+        if (rules.is_replaced && section.deny.empty() && !section.authorizes) return;
         MatrixRow row;
         row.host = title_of(host);
         row.gate = section.title + " at " + section.where.str();
@@ -104,39 +106,49 @@ private:
             return;
         }
         for (const Partner& partner : now_.policy->partners()) {
-            for (const GateRule& rule : rules.allow) add_rule(partner, rule, rules, section, row);
+            for (const GateRule& rule : rules.allow) add_rule(partner, rule, rules, host, section, row);
         }
     }
 
-    void add_rule(const Partner& partner, const GateRule& rule, const PlaceRules& rules, const MappedSection& section,
-                  const MatrixRow& row) {
+    void add_rule(const Partner& partner, const GateRule& rule, const PlaceRules& rules, const MappedHost& host,
+                  const MappedSection& section, const MatrixRow& row) {
         for (const std::string& condition : fits(rule, partner)) {
             MatrixRow one = row;
             one.partner = std::string(partner.name);
             one.methods = rule.methods.text();
             one.rule = rule.where.str();
             join(one.condition, condition);
-            if (!limit(partner, rules, one)) continue;
             if (rule.kind != GateRule::Kind::kByGrant) {
-                rows_.push_back(std::move(one));
+                if (limit(partner, rules, one)) rows_.push_back(std::move(one));
                 continue;
             }
             for (const auto grants : {std::span(partner.grants), now_.policy->grants()}) {
-                for (const Grant& grant : grants) add_grant(partner, rule, grant, section, one);
+                for (const Grant& grant : grants) add_grant(partner, rule, grant, rules.owner, host, section, one);
             }
         }
     }
 
-    void add_grant(const Partner& partner, const GateRule& rule, const Grant& grant, const MappedSection& section,
-                   const MatrixRow& row) {
+    void add_grant(const Partner& partner, const GateRule& rule, const Grant& grant, const MappedSection* owner,
+                   const MappedHost& host, const MappedSection& section, const MatrixRow& row) {
         for (const PathPattern& path : grant.paths) {
             if (!may_cover(section, path)) continue;
+            const PlaceRules there = rules_at(host, section, path);
             MatrixRow one = row;
             one.path = path_for(path, partner.name);
+            // A section nearer to the path has rows of its own.
+            if (there.owner != owner || !limit(partner, there, one)) continue;
+            for (const MappedSection* inner : there.perhaps) {
+                const bool is_nested =
+                    inner->match == MappedSection::Match::kPrefix && path.may_be_in(inner->path, true);
+                if (is_nested && may_refuse_granted(*inner, partner))
+                    join(one.condition, "not at " + inner->path + ", where " + inner->title + " decides");
+            }
             one.methods = grant.methods.text();
             one.rule = grant.where.str();
-            // The grant is a URL, the section a folder.
-            if (section.match == MappedSection::Match::kDirectory) join(one.condition, section.title + " applies");
+            // The grant is a URL, and the section a folder, or a part of its paths.
+            const bool is_part = section.is_location && !there.is_of_all;
+            if (is_part || section.match == MappedSection::Match::kDirectory)
+                join(one.condition, section.title + " applies");
             if (!rule.methods.is_all()) join(one.condition, "methods=" + rule.methods.text());
             join(one.condition, condition_of(grant.conditions));
             rows_.push_back(std::move(one));
@@ -152,8 +164,44 @@ private:
                 join(row.condition, "not MTLSDeny " + deny.text() + (condition.empty() ? "" : " (" + condition + ")"));
             }
         }
+        for (const MappedSection* section : rules.perhaps) {
+            const bool is_nested = section->around == MappedSection::Match::kPrefix && section->deny.empty() &&
+                                   !row.path.starts_with(section->path_around);
+            const bool has_own_rows = is_nested || section->match == MappedSection::Match::kPrefix;
+            if (!has_own_rows && may_refuse(*section, partner, row))
+                join(row.condition, "unless " + section->title + " applies");
+        }
         add_limits(partner, *now_.refusals, row);
         return true;
+    }
+
+    bool denies(const MappedSection& section, const Partner& partner) const {
+        return std::any_of(section.deny.begin(), section.deny.end(), [&](const GateRule& deny) {
+            return !missing_partner(deny, *now_.policy).empty() || !fits(deny, partner).empty();
+        });
+    }
+    static bool is_enforced(const MappedSection& section) {
+        return section.mode.value_or(GateMode::kOn) == GateMode::kOn;
+    }
+
+    // Whether this section, where it applies, may deny what the row allows.
+    bool may_refuse(const MappedSection& section, const Partner& partner, const MatrixRow& row) const {
+        if (!is_enforced(section)) return false;
+        if (denies(section, partner)) return true;
+        return section.allow && std::none_of(section.allow->begin(), section.allow->end(), [&](const GateRule& rule) {
+                   const auto conditions = fits(rule, partner);
+                   const bool is_certain = std::find(conditions.begin(), conditions.end(), "") != conditions.end();
+                   return is_certain && rule.kind != GateRule::Kind::kByGrant &&
+                          (rule.methods.is_all() || rule.methods.text() == row.methods);
+               });
+    }
+    // The same for what a grant allows.
+    bool may_refuse_granted(const MappedSection& section, const Partner& partner) const {
+        if (!is_enforced(section)) return false;
+        if (denies(section, partner)) return true;
+        return section.allow && std::none_of(section.allow->begin(), section.allow->end(), [](const GateRule& rule) {
+                   return rule.kind == GateRule::Kind::kByGrant && rule.methods.is_all();
+               });
     }
 
     const InForce& now_;
