@@ -12,6 +12,7 @@ namespace {
 
 struct Message {
     std::uint64_t serial;
+    std::uint64_t publisher;
     std::array<std::uint64_t, kWatched> serials;  // 0: the message carries no file of this kind
 };
 
@@ -23,6 +24,7 @@ std::optional<ShelfContents> receive(int socket, int flags) {
     if (receive_with_files(socket, bytes, passed, flags | MSG_DONTWAIT) != sizeof message) return std::nullopt;
     ShelfContents out;
     out.serial = message.serial;
+    out.publisher = message.publisher;
     out.serials = message.serials;
     std::size_t next = 0;
     for (std::size_t i = 0; i < kWatched; ++i) {
@@ -69,9 +71,9 @@ std::optional<ImageShelf> ImageShelf::create() {
     return std::nullopt;
 }
 
-bool ImageShelf::put(std::uint64_t serial, const std::array<std::uint64_t, kWatched>& serials,
+bool ImageShelf::put(std::uint64_t serial, std::uint64_t publisher, const std::array<std::uint64_t, kWatched>& serials,
                      const std::array<int, kWatched>& files) const {
-    const Message message{serial, serials};
+    const Message message{serial, publisher, serials};
     const bool is_kept = replace(kept_, message, files);
     return replace(offered_, message, files) && is_kept;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "mtls_authz/base/calendar.hpp"
 
@@ -23,6 +24,17 @@ KeeperBoard* KeeperBoard::create() {
 KeeperBoard* KeeperBoard::adopt(void* memory) {
     auto* const board = static_cast<KeeperBoard*>(memory);
     return board != nullptr && board->layout == layout_id() ? board : nullptr;
+}
+
+std::optional<ShelfContents> KeeperBoard::kept() const {
+    auto out = shelf.look_at_kept();
+    return out && out->publisher >= least_publisher ? std::move(out) : std::nullopt;
+}
+
+void KeeperBoard::raise_least_publisher(std::uint64_t publisher) {
+    std::uint64_t before = least_publisher;
+    while (before < publisher && !least_publisher.compare_exchange_weak(before, publisher)) {
+    }
 }
 
 std::int64_t KeeperBoard::silence() const {

@@ -43,7 +43,7 @@ bool poll_guarded(const char* what, std::string& last, std::vector<Diagnostic>& 
 void LivePolicy::take_over() {
     std::vector<Diagnostic> unusable;  // ignored: these images are rebuilt from the files
     serials_ = {};
-    if (auto shelf = shelf_.look_at_kept()) {
+    if (auto shelf = board_->kept()) {
         // The previous keeper may have been killed between put() and the update of `changes`.
         board_->changes = shelf->serial;
         for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
@@ -77,19 +77,30 @@ void LivePolicy::publish_images(std::initializer_list<std::pair<Watched, std::sh
     unchanged_since_ = monotonic_seconds();
 }
 
+void LivePolicy::begin_to_publish() {
+    if (board_ != nullptr) publisher_ = ++board_->newest_publisher;
+}
+
+// A keeper may be stopped at any step, and go on after a restart: what it then does to the shelf is put right by
+// ensure_published() of the newer one, and no process takes it meanwhile.
 bool LivePolicy::put_on_shelf() {
+    if (is_superseded()) return false;
     std::array<int, kWatched> files{};
     for (std::size_t i = 0; i < kWatched; ++i) files[i] = images_[i] != nullptr ? images_[i]->file() : -1;
     const std::uint64_t serial = ++board_->last_serial;
-    if (!shelf_.put(serial, serials_, files)) return false;
+    if (!shelf_.put(serial, publisher_, serials_, files)) return false;
+    board_->raise_least_publisher(publisher_);
     board_->changes = serial;
     return true;
 }
 
 bool LivePolicy::ensure_published() {
     const std::lock_guard lock(publishing_);
-    const auto there = shelf_.look();
-    return (there && there->serial == board_->changes && there->serials == serials_) || put_on_shelf();
+    const auto is_there = [this](const std::optional<ShelfContents>& shelf) {
+        return shelf && shelf->publisher >= board_->least_publisher && shelf->serial == board_->changes &&
+               shelf->serials == serials_;
+    };
+    return (is_there(shelf_.look()) && is_there(shelf_.look_at_kept())) || put_on_shelf();
 }
 
 void LivePolicy::poll_refusals(PollResult& outcome) {

@@ -39,6 +39,8 @@ std::vector<Diagnostic> LivePolicy::follow() {
     const bool is_answered = is_new_ && board_->answered >= asked_;
     auto shelf = shelf_.look();
     if (!shelf) return findings;  // until the shelf has images, each request retries
+    // Of a keeper that was stopped over a restart.
+    if (shelf->publisher < board_->least_publisher) return findings;
     const auto before = serials_;
     bool is_whole = true;
     for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {

@@ -105,7 +105,8 @@ void LivePolicy::note_revision() {
 }
 
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
-    auto before = board_ != nullptr ? shelf_.look_at_kept() : std::nullopt;
+    begin_to_publish();
+    auto before = board_ != nullptr ? board_->kept() : std::nullopt;
     // Takes what was in force before a restart, if it is usable.
     const auto restore = [&](Watched kind) {
         std::vector<Diagnostic> unusable;

@@ -25,7 +25,7 @@ CLAIM(a_child_can_hand_out_nothing) {
                     const auto there = shelf.look();
                     std::array<int, kWatched> files{};
                     for (std::size_t i = 0; i < kWatched; ++i) files[i] = there->files[i].get();
-                    CHECK(!shelf.put(there->serial + 1, there->serials, files));
+                    CHECK(!shelf.put(there->serial + 1, there->publisher, there->serials, files));
                     CHECK_EQUAL(shelf.look()->serial, there->serial);
                 }),
                 0);

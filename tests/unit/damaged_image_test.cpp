@@ -51,7 +51,7 @@ void damage(const Server& server, Watched kind, const std::function<void(std::st
     auto serials = there->serials;
     serials[static_cast<std::size_t>(kind)] = ++server.board->last_serial;
     const std::uint64_t serial = ++server.board->last_serial;
-    CHECK(server.board->shelf.put(serial, serials, files));
+    CHECK(server.board->shelf.put(serial, there->publisher, serials, files));
     server.board->changes = serial;
 }
 

@@ -240,6 +240,62 @@ CLAIM(after_a_restart_the_last_good_policy_stays_while_the_files_are_broken) {
     CHECK(alone.start(findings, reported) == nullptr);
 }
 
+CLAIM(a_keeper_that_goes_on_after_a_restart_hands_out_nothing) {
+    Server server;  // its keeper is stopped here
+    const auto old = server.board->kept();
+    server.write("globex");
+    LivePolicy next(server.files.folder());
+    server.watch(next);
+    std::vector<Diagnostic> findings, reported;
+    CHECK(next.start(findings, reported) != nullptr);
+    next.release();
+    next.begin_to_publish();
+    next.take_over();
+    const auto whose = [&] {
+        const auto snapshot = next.current();
+        return snapshot ? verdict(ask(*snapshot->policy, issue(client_spec("api"), &ca()))) : "none";
+    };
+    const auto of_a_new_child = [&](const char* expected) {
+        return in_child([&] {
+            next.join(false);
+            CHECK_EQUAL(whose(), expected);
+        });
+    };
+    CHECK(server.live.is_superseded() && !next.is_superseded());
+    CHECK(!server.live.ensure_published());
+    server.write("initech");
+    CHECK(server.look_twice().policy_changed);
+    CHECK(!server.live.ensure_published());
+    CHECK_EQUAL(of_a_new_child("granted globex"), 0);
+    // It was stopped just before it put something on the shelf, in the place of what is there.
+    std::fflush(nullptr);
+    int told[2], ready[2];
+    CHECK(pipe(told) == 0 && pipe(ready) == 0);
+    const pid_t child = fork();
+    char byte = 0;
+    if (child == 0) {
+        next.join(false);
+        const bool had = whose() == "granted globex" && write(ready[1], "x", 1) == 1 && read(told[0], &byte, 1) == 1;
+        const bool is_behind = next.is_behind();
+        next.follow();
+        _exit(had && is_behind && whose() == "granted globex" ? 0 : 1);
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    std::array<int, kWatched> files{};
+    for (std::size_t i = 0; i < kWatched; ++i) files[i] = old->files[i].get();
+    const std::uint64_t serial = ++server.board->last_serial;
+    CHECK(server.board->shelf.put(serial, old->publisher, old->serials, files));
+    server.board->changes = serial;
+    CHECK_EQUAL(write(told[1], "x", 1), 1);
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(status, 0);
+    CHECK_EQUAL(of_a_new_child("none"), 0);
+    CHECK(!server.board->kept());
+    CHECK(next.ensure_published());
+    CHECK_EQUAL(of_a_new_child("granted globex"), 0);
+}
+
 CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
     Server server;
     for (int round = 0; round < 5; ++round) {

@@ -14,7 +14,8 @@ namespace mtls {
 
 // The current images: per kind its serial number (0: no image) and its file.
 struct ShelfContents {
-    std::uint64_t serial = 0;  // of the whole set; rises with each change
+    std::uint64_t serial = 0;     // of the whole set; rises with each change
+    std::uint64_t publisher = 0;  // the number of the process that put it there
     std::array<std::uint64_t, kWatched> serials{};
     std::array<OwnedFile, kWatched> files;  // some missing if this process has no free descriptors (ulimit -n)
 };
@@ -28,7 +29,7 @@ public:
 
     // Called in the keeper, or in the parent before a keeper runs: replaces the queued images by `files`, which the
     // caller keeps. False if the sockets do not accept them.
-    bool put(std::uint64_t serial, const std::array<std::uint64_t, kWatched>& serials,
+    bool put(std::uint64_t serial, std::uint64_t publisher, const std::array<std::uint64_t, kWatched>& serials,
              const std::array<int, kWatched>& files) const;
     // For children.
     std::optional<ShelfContents> look() const { return look_at(offered_[0]); }

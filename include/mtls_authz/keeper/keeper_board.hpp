@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "mtls_authz/keeper/image_shelf.hpp"
 
@@ -12,6 +13,12 @@ namespace mtls {
 struct KeeperBoard {
     std::uint64_t layout = 0;  // layout_id() of the code that made it
     ImageShelf shelf;          // each process uses a copy
+
+    // Numbers of the processes that publish: the parent takes the next one at each start, and another one for each
+    // keeper. A keeper with a lower number than `newest_publisher` was stopped while the server was restarted, and
+    // ends. What a process with a lower number than `least_publisher` has put on the shelf does not count: one with
+    // that number has published.
+    std::atomic<std::uint64_t> newest_publisher{0}, least_publisher{0};
 
     // Serial number of the images on the shelf: rises after each change of the policy, the refusals or the CRLs.
     std::atomic<std::uint64_t> changes{0};
@@ -32,6 +39,11 @@ struct KeeperBoard {
     std::atomic<std::int64_t> heartbeats[kWatched] = {};  // heartbeat of each thread, as monotonic_seconds()
     std::atomic<std::int64_t> busy_at{0};                 // when it last was seen to use processor time, likewise
     std::atomic<bool> is_unpublished{false};              // the shelf does not take what the keeper has in force
+
+    // What the shelf has for the next keeper; nothing if it does not count.
+    std::optional<ShelfContents> kept() const;
+    // From here on, only what this process and later ones publish counts.
+    void raise_least_publisher(std::uint64_t publisher);
 
     // Null if the memory or the sockets cannot be allocated.
     static KeeperBoard* create();

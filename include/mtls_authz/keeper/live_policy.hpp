@@ -55,6 +55,11 @@ public:
     const FileTrust* trust() const { return disk_.trust() ? &*disk_.trust() : nullptr; }
     // Adds a CA of mod_ssl that may have signed a CRL. `ca` must outlive this object.
     void add_server_ca(X509& ca);
+    // Gives this process, and each keeper that it forks from here on, the next number of a publisher. In the parent,
+    // before it forks a keeper; start() does so, too.
+    void begin_to_publish();
+    // Whether another process has a higher number: this one must not publish any more, and put_on_shelf() does not.
+    bool is_superseded() const { return board_ != nullptr && board_->newest_publisher != publisher_; }
     // Call it before start(): images are then shared with all processes forked later. `board` must outlive this object.
     void share_between_processes(KeeperBoard& board);
 
@@ -171,6 +176,8 @@ private:
     // Null: no other process shares the policy (tests, the tool).
     KeeperBoard* board_ = nullptr;
     ImageShelf shelf_;
+
+    std::uint64_t publisher_ = 0;  // the number of this process
 
     // The published images: in the keeper, and in the parent before a keeper runs.
     std::mutex publishing_;  // always locked last

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -140,6 +141,11 @@ void poll_and_report(const server_rec* s, Watched what, FileFaults& faults) {
     report_files(s, outcome);
 }
 
+// Another keeper has begun while this one was stopped, over a restart: it must neither publish nor report.
+void end_if_superseded() {
+    if (state().live.policy.is_superseded()) _exit(0);
+}
+
 // Warns once, though each polling thread finds the fault.
 void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
     static std::atomic<bool> is_reported{false};
@@ -157,6 +163,7 @@ void warn_of_watch_fault(const server_rec* s, const std::string& fault) {
     const milliseconds longest = state().database != nullptr ? milliseconds(100) : milliseconds(1000);
     PollTimer timer(kPause < PollTimer::kPause ? kPause : interval, kPause);
     for (;;) {
+        end_if_superseded();
         heartbeat = monotonic_seconds();
         const unsigned seen = policies;
         const std::uint64_t rows = policy.database_changes(what);
@@ -220,6 +227,7 @@ bool ensure_published(const server_rec* s) {
         pollfd asks{live.wakes_keeper[0], POLLIN, 0};
         poll(&asks, 1, Clock::now() < answers_from ? 50 : 500);
         if (getppid() != parent) _exit(0);
+        end_if_superseded();
         const Clock::time_point now = Clock::now();
         if (now - last_pass > kLongestPass) answers_from = now + kTwoPolls;
         last_pass = now;
@@ -285,6 +293,18 @@ bool is_stopping() {
 
 int fork_keeper(apr_pool_t* pool, server_rec* s, bool is_first);
 
+// Ends a keeper, when the parent's pool of the configuration is cleared. Not apr_pool_note_subprocess(): it leaves
+// alone a process that is stopped, and waits without an end for one that hangs in the kernel. That one ends as soon as
+// it goes on, before it publishes.
+apr_status_t end_keeper(void* data) noexcept {
+    constexpr int kTries = 1000;
+    constexpr timespec kSoon = {0, 1'000'000};
+    const pid_t keeper = static_cast<const apr_proc_t*>(data)->pid;
+    if (kill(keeper, SIGKILL) != 0) return APR_SUCCESS;
+    for (int i = 0; i < kTries && waitpid(keeper, nullptr, WNOHANG) == 0; ++i) nanosleep(&kSoon, nullptr);
+    return APR_SUCCESS;
+}
+
 extern "C" void on_keeper_event(int reason, void* data, int status) {
     auto* const s = static_cast<server_rec*>(data);
     Live& live = state().live;
@@ -292,6 +312,7 @@ extern "C" void on_keeper_event(int reason, void* data, int status) {
         case APR_OC_REASON_DEATH:
         case APR_OC_REASON_LOST:
             apr_proc_other_child_unregister(data);
+            apr_pool_cleanup_kill(s->process->pconf, live.keeper, end_keeper);
             live.board->keeper = 0;
             if (is_stopping()) return;
             ap_log_error(
@@ -310,9 +331,11 @@ extern "C" void on_keeper_event(int reason, void* data, int status) {
 }
 
 int fork_keeper(apr_pool_t* pool, server_rec* s, bool is_first) {
+    Live& live = state().live;
     auto* const process = static_cast<apr_proc_t*>(apr_pcalloc(pool, sizeof(apr_proc_t)));
     const pid_t parent = getpid();
-    for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
+    live.policy.begin_to_publish();
+    for (auto& heartbeat : live.board->heartbeats) heartbeat = monotonic_seconds();
     const apr_status_t status = apr_proc_fork(process, pool);
     if (status == APR_INCHILD) run_keeper(pool, s, parent, is_first);
     if (status != APR_INPARENT) {
@@ -322,9 +345,9 @@ int fork_keeper(apr_pool_t* pool, server_rec* s, bool is_first) {
             "is behind gates");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    state().live.keeper = process;
-    state().live.board->keeper = process->pid;
-    apr_pool_note_subprocess(pool, process, APR_KILL_ALWAYS);
+    live.keeper = process;
+    live.board->keeper = process->pid;
+    apr_pool_cleanup_register(pool, process, end_keeper, apr_pool_cleanup_null);
     apr_proc_other_child_register(process, on_keeper_event, s, nullptr, pool);
     return OK;
 }

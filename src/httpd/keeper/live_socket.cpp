@@ -89,8 +89,8 @@ void take_listener(OwnedFile& socket, OwnedFile& listener) {
 
 LiveAnswer current_answer() {
     LiveAnswer out;
-    // No child can write to this socket pair.
-    if (auto shelf = state().live.board->shelf.look_at_kept()) {
+    // No child can write to the socket pair that this reads.
+    if (auto shelf = state().live.board->kept()) {
         out.serials = shelf->serials;
         out.images = std::move(shelf->files);
     }
