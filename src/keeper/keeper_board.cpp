@@ -27,8 +27,9 @@ KeeperBoard* KeeperBoard::adopt(void* memory) {
 }
 
 std::optional<ShelfContents> KeeperBoard::kept() const {
+    const std::uint64_t least = least_publisher;  // before the look, so that what it finds is not older by then
     auto out = shelf.look_at_kept();
-    return out && out->publisher >= least_publisher ? std::move(out) : std::nullopt;
+    return out && out->publisher >= least ? std::move(out) : std::nullopt;
 }
 
 void KeeperBoard::raise_least_publisher(std::uint64_t publisher) {

@@ -40,6 +40,7 @@ bool poll_guarded(const char* what, std::string& last, std::vector<Diagnostic>& 
 
 }  // namespace
 
+// Without images on the shelf that count, this process goes on from what the parent has read.
 void LivePolicy::take_over() {
     std::vector<Diagnostic> unusable;  // ignored: these images are rebuilt from the files
     serials_ = {};
@@ -58,8 +59,8 @@ void LivePolicy::take_over() {
 }
 
 // Replaces the images of these kinds in one step. Processes from before a graceful restart receive them too.
-void LivePolicy::publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
-    if (board_ == nullptr) return;
+bool LivePolicy::publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images) {
+    if (board_ == nullptr) return true;
     const std::lock_guard lock(publishing_);
     bool is_new = false;
     for (const auto& [kind, image] : images) {
@@ -72,9 +73,9 @@ void LivePolicy::publish_images(std::initializer_list<std::pair<Watched, std::sh
         serials_[i] = ++board_->last_serial;
         is_new = true;
     }
-    if (!is_new) return;
-    put_on_shelf();
+    if (!is_new) return true;
     unchanged_since_ = monotonic_seconds();
+    return put_on_shelf();
 }
 
 void LivePolicy::begin_to_publish() {
@@ -92,6 +93,14 @@ bool LivePolicy::put_on_shelf() {
     board_->raise_least_publisher(publisher_);
     board_->changes = serial;
     return true;
+}
+
+// What is on the shelf counts no more, though nothing newer can be put there: the new policy may refuse whom the old
+// one lets in. Children refuse everything until a keeper has put its images there.
+void LivePolicy::withdraw_shelf() {
+    is_unshelved_ = true;
+    board_->raise_least_publisher(publisher_);
+    board_->changes = ++board_->last_serial;
 }
 
 bool LivePolicy::ensure_published() {

@@ -26,6 +26,7 @@ std::vector<Diagnostic> LivePolicy::join(bool asks) {
     if (asks) asked_ = ++board_->asked;
     is_new_ = asks;
     serials_ = {};
+    images_ = {};
     seen_changes_ = UINT64_MAX;
     return follow();
 }
@@ -37,10 +38,13 @@ std::vector<Diagnostic> LivePolicy::follow() {
     const std::unique_lock lock(following_, std::try_to_lock);
     if (!lock || board_ == nullptr) return findings;
     const bool is_answered = is_new_ && board_->answered >= asked_;
+    const std::uint64_t least = board_->least_publisher;
     auto shelf = shelf_.look();
     if (!shelf) return findings;  // until the shelf has images, each request retries
-    // Of a keeper that was stopped over a restart.
-    if (shelf->publisher < board_->least_publisher) return findings;
+    if (shelf->publisher < least) {
+        refuse_until_published(least, findings);
+        return findings;
+    }
     const auto before = serials_;
     bool is_whole = true;
     for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
@@ -52,10 +56,23 @@ std::vector<Diagnostic> LivePolicy::follow() {
         serials_[index_of(Watched::kPolicy)] = 0;
         return findings;
     }
+    seen_publisher_ = shelf->publisher;
     if (is_answered) is_new_ = false;
     if (serials_ != before || is_answered) publish();
     if (!is_new_) seen_changes_ = shelf->serial;
     return findings;
+}
+
+// What is on the shelf does not count any more. It comes from a keeper that was stopped over a restart, whose successor
+// puts that right; or a restart could not put there what it read, and what this process has is as old.
+void LivePolicy::refuse_until_published(std::uint64_t least, std::vector<Diagnostic>& findings) {
+    if (is_new_ || seen_publisher_ >= least || !policy()) return;
+    drop_policy();
+    serials_[index_of(Watched::kPolicy)] = 0;
+    findings.push_back({Diagnostic::Severity::kError,
+                        {},
+                        "what is in force since the restart is not handed out yet: this process refuses everything "
+                        "until it is"});
 }
 
 // False if the image cannot be used. Each unusable image is reported once.

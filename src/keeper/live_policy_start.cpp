@@ -143,9 +143,13 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     look_at_start(Watched::kCrls, restore(Watched::kCrls), has_policy, findings,
                   [&] { read_crls(policy_, {}, reported); });
     name_tables(reported);
-    publish_images({{Watched::kRefusals, revocation_files_.image()},
-                    {Watched::kCrls, crl_files_.image()},
-                    {Watched::kPolicy, source_.image()}});
+    // Where the policy from before a restart stays in force without being read here, the shelf has it already.
+    const bool stays_on_shelf = policy_ == nullptr && is_recalled_;
+    if (!stays_on_shelf && !publish_images({{Watched::kRefusals, revocation_files_.image()},
+                                            {Watched::kCrls, crl_files_.image()},
+                                            {Watched::kPolicy, source_.image()}})) {
+        withdraw_shelf();
+    }
     if (!policy_) {
         // These findings go to standard error only. The keeper's first poll writes them to the error log.
         source_.report_database_again();
@@ -170,6 +174,7 @@ void LivePolicy::report_again() {
 
 // The images stay on the shelf.
 void LivePolicy::release() {
+    if (is_unshelved_) return;
     policy_rows_.forget();
     revocation_rows_.forget();
     source_.invalidate();

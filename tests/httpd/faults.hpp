@@ -3,13 +3,18 @@
 
 #include <pwd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
+#include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "claims.hpp"
 #include "kept_site.hpp"
@@ -64,6 +69,54 @@ inline void become_run_user() {
     const passwd* const nobody = getpwnam("nobody");
     if (nobody == nullptr || setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0) _exit(1);
 }
+
+// A process of the run-time user with descriptors in a socket, which count against the limit of all its processes.
+class Hog {
+public:
+    explicit Hog(std::size_t count) {
+        int ready[2];
+        CHECK_EQUAL(pipe(ready), 0);
+        pid_ = fork();
+        if (pid_ == 0) {
+            become_run_user();
+            const bool is_sent = send(count);
+            _exit(write(ready[1], is_sent ? "y" : "n", 1) == 1 ? pause() : 1);
+        }
+        char answer = 0;
+        CHECK_EQUAL(read(ready[0], &answer, 1), 1);
+        CHECK_EQUAL(answer, 'y');
+        for (const int end : ready) close(end);
+    }
+    ~Hog() { end(); }
+    void end() {
+        if (pid_ <= 0) return;
+        kill(pid_, SIGKILL);
+        waitpid(std::exchange(pid_, 0), nullptr, 0);
+    }
+
+private:
+    static bool send(std::size_t count) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0) return false;
+        const std::vector<int> files(count, pair[0]);
+        std::vector<char> control(CMSG_SPACE(count * sizeof(int)));
+        char byte = 0;
+        iovec data{&byte, 1};
+        msghdr message{};
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        cmsghdr* const head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(count * sizeof(int));
+        std::memcpy(CMSG_DATA(head), files.data(), count * sizeof(int));
+        return sendmsg(pair[1], &message, 0) == 1;
+    }
+
+    pid_t pid_ = 0;
+};
 
 // Sets the soft limit of another process of the server, as the user that it runs as.
 inline void set_limit(pid_t pid, __rlimit_resource resource, std::optional<rlim_t> value) {

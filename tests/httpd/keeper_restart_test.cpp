@@ -63,3 +63,73 @@ CLAIM(a_keeper_that_was_stopped_over_a_restart_lets_nobody_in_again) {
         CHECK(!is_there(old));
     }
 }
+
+namespace {
+
+// The site's server, started by nobody: limits stop it, other than one of root.
+class OfNobody {
+public:
+    explicit OfNobody(Kept& site) {
+        const passwd* const nobody = getpwnam("nobody");
+        CHECK(nobody != nullptr);
+        site.httpd.copy_module();
+        for (const char* const folder : {"logs", "run"}) {
+            const int changed = chown(site.httpd.path(folder).c_str(), nobody->pw_uid, nobody->pw_gid);
+            CHECK(geteuid() != 0 || changed == 0);
+        }
+        site.configure("MTLSRevocationFile revoked/list.conf\n");
+        std::vector<std::string> words = site.httpd.command({"-DFOREGROUND"});
+        std::vector<char*> argv;
+        for (std::string& word : words) argv.push_back(word.data());
+        argv.push_back(nullptr);
+        pid_ = fork();
+        if (pid_ == 0) {
+            setpgid(0, 0);
+            become_run_user();
+            execvp(argv[0], argv.data());
+            _exit(127);
+        }
+        becomes([&] { return status_at(site, world().acme); }, 200, "it serves");
+    }
+    ~OfNobody() {
+        kill(pid_, SIGTERM);
+        for (int i = 0; i < 400 && waitpid(pid_, nullptr, WNOHANG) == 0; ++i) pause_for(std::chrono::milliseconds(25));
+        kill(-pid_, SIGKILL);
+    }
+    OfNobody(const OfNobody&) = delete;
+    OfNobody& operator=(const OfNobody&) = delete;
+
+    pid_t pid() const { return pid_; }
+    bool runs() const { return waitpid(pid_, nullptr, WNOHANG) == 0; }
+    bool has_keeper() const {
+        const auto all = children_of(pid_);
+        return std::any_of(all.begin(), all.end(),
+                           [](const auto& child) { return child.second.find("(mtls-keeper)") != std::string::npos; });
+    }
+
+private:
+    pid_t pid_ = -1;
+};
+
+}  // namespace
+
+CLAIM(what_a_restart_cannot_hand_out_is_not_answered_by_what_was_in_force_before, Turn::kAny, Module::kPlain) {
+    Kept site;
+    const OfNobody server(site);
+    CHECK_EQUAL(status_at(site, world().globex), 200);
+    TlsClient held(site.httpd.port(), as(world().globex));
+    CHECK_EQUAL(held.get("/gate/x").status, 200);
+    // Enough for its own files, and fewer than are in sockets of its user.
+    set_limit(server.pid(), RLIMIT_NOFILE, 100);
+    Hog hog(200);
+    add_to_httpd_conf(site, revocation_of(world().globex));
+    kill(server.pid(), SIGUSR1);
+    CHECK(site.httpd.wait_for_log("what is in force cannot be handed out to the children"));
+    stays([&] { return status_at(site, world().acme); }, 403, "nothing counts");
+    CHECK_EQUAL(status_at(site, world().globex), 403);
+    CHECK(site.httpd.wait_for_log("reason=policy-unavailable"));
+    hog.end();
+    becomes([&] { return status_at(site, world().acme); }, 200, "it can");
+    stays([&] { return status_at(site, world().globex); }, 403, "the new line counts");
+    CHECK(server.runs());
+}

@@ -17,7 +17,7 @@ struct KeeperBoard {
     // Numbers of the processes that publish: the parent takes the next one at each start, and another one for each
     // keeper. A keeper with a lower number than `newest_publisher` was stopped while the server was restarted, and
     // ends. What a process with a lower number than `least_publisher` has put on the shelf does not count: one with
-    // that number has published.
+    // that number has published, or tried to at a restart.
     std::atomic<std::uint64_t> newest_publisher{0}, least_publisher{0};
 
     // Serial number of the images on the shelf: rises after each change of the policy, the refusals or the CRLs.
@@ -42,7 +42,7 @@ struct KeeperBoard {
 
     // What the shelf has for the next keeper; nothing if it does not count.
     std::optional<ShelfContents> kept() const;
-    // From here on, only what this process and later ones publish counts.
+    // From here on, only what the process with this number and later ones publish counts.
     void raise_least_publisher(std::uint64_t publisher);
 
     // Null if the memory or the sockets cannot be allocated.

@@ -83,7 +83,8 @@ public:
     bool recalled() const { return is_recalled_; }
     // Lets the keeper's first poll report again what start() did of revocation files and CRLs.
     void report_again();
-    // Releases this process's references after start(): the parent only forks from here on.
+    // Releases this process's references after start(): the parent only forks from here on. If start() could not put
+    // the images on the shelf, they stay with the parent, for the keepers that it forks.
     void release();
 
     // ---- in the keeper ----
@@ -136,11 +137,14 @@ private:
     void look_at_refusals(std::vector<Diagnostic>& findings);
     void note_revision();
     void put_in_force(std::shared_ptr<const Policy> policy);
+    void refuse_until_published(std::uint64_t least, std::vector<Diagnostic>& findings);
     bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
     void take_image(Watched kind, std::shared_ptr<const Image> image);
     using Images = std::array<std::shared_ptr<const Image>, kWatched>;
-    void publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
+    // False if the shelf does not take them.
+    bool publish_images(std::initializer_list<std::pair<Watched, std::shared_ptr<const Image>>> images);
     bool put_on_shelf();
+    void withdraw_shelf();
     void publish();
     void drop_policy();
     bool read_crls(const std::shared_ptr<const Policy>& by, const std::vector<WatchedFiles>& more,
@@ -177,7 +181,9 @@ private:
     KeeperBoard* board_ = nullptr;
     ImageShelf shelf_;
 
-    std::uint64_t publisher_ = 0;  // the number of this process
+    std::uint64_t publisher_ = 0;       // the number of this process
+    std::uint64_t seen_publisher_ = 0;  // of the images that this process uses, if they come from the shelf
+    bool is_unshelved_ = false;         // start() could not put its images on the shelf
 
     // The published images: in the keeper, and in the parent before a keeper runs.
     std::mutex publishing_;  // always locked last
