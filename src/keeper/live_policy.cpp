@@ -41,13 +41,15 @@ bool poll_guarded(const char* what, std::string& last, std::vector<Diagnostic>& 
 }  // namespace
 
 // Without images on the shelf that count, this process goes on from what the parent has read.
-void LivePolicy::take_over() {
+bool LivePolicy::take_over() {
     std::vector<Diagnostic> unusable;  // ignored: these images are rebuilt from the files
     serials_ = {};
     if (auto shelf = board_->kept()) {
         // The previous keeper may have been killed between put() and the update of `changes`.
         board_->changes = shelf->serial;
-        for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) take(kind, *shelf, unusable);
+        for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
+            if (take(kind, *shelf, unusable) == Taken::kLacking) return false;
+        }
     }
     // The files that were refused need not be among those of the policy in force: httpd.conf may name others by now.
     if (is_recalled_) source_.build_anew();
@@ -56,6 +58,7 @@ void LivePolicy::take_over() {
     ensure_published();
     unchanged_since_ = monotonic_seconds();
     publish();
+    return true;
 }
 
 // Replaces the images of these kinds in one step. Processes from before a graceful restart receive them too.

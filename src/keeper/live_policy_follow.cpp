@@ -1,6 +1,8 @@
 #include "mtls_authz/keeper/live_policy.hpp"
 
+#include <cerrno>
 #include <ctime>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -49,7 +51,8 @@ std::vector<Diagnostic> LivePolicy::follow() {
     bool is_whole = true;
     for (const Watched kind : {Watched::kRefusals, Watched::kPolicy, Watched::kCrls}) {
         const std::size_t i = index_of(kind);
-        is_whole = is_whole && (shelf->serials[i] == serials_[i] || take(kind, *shelf, findings));
+        const bool is_same = shelf->serials[i] == serials_[i];
+        is_whole = is_whole && (is_same || take(kind, *shelf, findings) == Taken::kYes);
     }
     if (!is_whole) {
         drop_policy();
@@ -75,27 +78,34 @@ void LivePolicy::refuse_until_published(std::uint64_t least, std::vector<Diagnos
                         "until it is"});
 }
 
-// False if the image cannot be used. Each unusable image is reported once.
-bool LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings) {
+// Each image that cannot be used is reported once. kLacking: it can be once there are descriptors or memory.
+LivePolicy::Taken LivePolicy::take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings) {
     const std::uint64_t serial = shelf.serials[index_of(kind)];
+    const auto fail = [&](const char* why, Taken as) {
+        if (std::exchange(faulty_[index_of(kind)], serial) == serial) return as;
+        findings.push_back({Diagnostic::Severity::kError,
+                            {},
+                            std::string("the ") + name_of(kind) + " in force cannot be used (" + why +
+                                "): this process refuses everything until it can, or others are in force"});
+        return as;
+    };
     try {
         std::shared_ptr<const Image> image;
         if (serial != 0) {
-            if (shelf.files[index_of(kind)].get() < 0) throw std::runtime_error("no descriptor is free: ulimit -n");
+            if (shelf.files[index_of(kind)].get() < 0) return fail("no descriptor is free: ulimit -n", Taken::kLacking);
+            errno = 0;
             auto opened = Image::open(shelf.files[index_of(kind)].release(), kind);
-            if (!opened.ok()) throw std::runtime_error(opened.error());
+            const bool is_lacking = errno == ENOMEM || errno == EAGAIN || errno == ENFILE;  // of mmap()
+            if (!opened.ok()) return fail(opened.error().c_str(), is_lacking ? Taken::kLacking : Taken::kUnusable);
             image = std::move(opened.value());
         }
         take_image(kind, std::move(image));
         serials_[index_of(kind)] = serial;
-        return true;
+        return Taken::kYes;
+    } catch (const std::bad_alloc& e) {
+        return fail(e.what(), Taken::kLacking);
     } catch (const std::exception& e) {
-        if (std::exchange(faulty_[index_of(kind)], serial) == serial) return false;
-        findings.push_back({Diagnostic::Severity::kError,
-                            {},
-                            std::string("the ") + name_of(kind) + " in force cannot be used (" + e.what() +
-                                "): this process refuses everything until it can, or others are in force"});
-        return false;
+        return fail(e.what(), Taken::kUnusable);
     }
 }
 

@@ -104,15 +104,33 @@ void LivePolicy::note_revision() {
     if (const auto revision = source_.revision_in_force()) policy_rows_.raise_floor(*revision);
 }
 
+// Without descriptors or memory for what was in force before the restart: it stays in force, with its refusals, until
+// the keeper can take it over, and builds anew.
+std::shared_ptr<const Policy> LivePolicy::keep_on_shelf(std::vector<Diagnostic>& findings) {
+    findings.push_back({Diagnostic::Severity::kError,
+                        {},
+                        "there are no descriptors or no memory for what was in force before the restart (ulimit -n, "
+                        "-v): it stays in force until the keeper can read the files"});
+    is_recalled_ = true;
+    close_gates();
+    source_.report_database_again();
+    return nullptr;
+}
+
 std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& findings, std::vector<Diagnostic>& reported) {
     begin_to_publish();
     auto before = board_ != nullptr ? board_->kept() : std::nullopt;
     // Takes what was in force before a restart, if it is usable.
+    bool is_lacking = false;
     const auto restore = [&](Watched kind) {
         std::vector<Diagnostic> unusable;
-        return before && before->serials[index_of(kind)] != 0 && take(kind, *before, unusable);
+        const bool is_there = before && before->serials[index_of(kind)] != 0;
+        const Taken taken = is_there ? take(kind, *before, unusable) : Taken::kUnusable;
+        is_lacking = is_lacking || taken == Taken::kLacking;
+        return taken == Taken::kYes;
     };
     const bool has_policy = restore(Watched::kPolicy), has_refusals = restore(Watched::kRefusals);
+    if (is_lacking) return keep_on_shelf(findings);
     const DatabaseSight rows = revocation_rows_.look();
     // A policy that is kept without an image of refusals was in force without any.
     const bool is_kept = has_policy && (has_refusals || before->serials[index_of(Watched::kRefusals)] == 0);
@@ -140,8 +158,9 @@ std::shared_ptr<const Policy> LivePolicy::start(std::vector<Diagnostic>& finding
     note_revision();
     if (policy_ && board_ != nullptr) board_->in_force_since = in_force_since();
     look_at_start(Watched::kRefusals, has_refusals, has_policy, findings, [&] { look_at_refusals(reported); });
-    look_at_start(Watched::kCrls, restore(Watched::kCrls), has_policy, findings,
-                  [&] { read_crls(policy_, {}, reported); });
+    const bool has_crls = restore(Watched::kCrls);
+    if (is_lacking) return keep_on_shelf(findings);
+    look_at_start(Watched::kCrls, has_crls, has_policy, findings, [&] { read_crls(policy_, {}, reported); });
     name_tables(reported);
     // Where the policy from before a restart stays in force without being read here, the shelf has it already.
     const bool stays_on_shelf = policy_ == nullptr && is_recalled_;

@@ -40,6 +40,9 @@ void stop(pid_t pid) {
         pause_for(std::chrono::milliseconds(1));
 }
 
+// httpd ends where a child that begins lacks something.
+const std::string kOneChild = "StartServers 1\nServerLimit 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n";
+
 std::string revocation_of(const Identity& who) { return "MTLSRevoke sha256:" + hex_sha256(who); }
 
 }  // namespace
@@ -132,4 +135,52 @@ CLAIM(what_a_restart_cannot_hand_out_is_not_answered_by_what_was_in_force_before
     becomes([&] { return status_at(site, world().acme); }, 200, "it can");
     stays([&] { return status_at(site, world().globex); }, 403, "the new line counts");
     CHECK(server.runs());
+}
+
+namespace {
+
+// A limit of open files that leaves one free to the next keeper, which closes the ports.
+rlim_t limit_for_one_file(pid_t server) {
+    std::stringstream ports;
+    for (const char* const table : {"/proc/net/tcp", "/proc/net/tcp6"}) ports << std::ifstream(table).rdbuf();
+    std::map<rlim_t, bool> is_free;
+    for (const auto& file : fs::directory_iterator("/proc/" + std::to_string(server) + "/fd")) {
+        const std::string target = fs::read_symlink(file.path()).string();
+        const std::size_t number = target.find("socket:[");
+        const bool is_port =
+            number == 0 && ports.str().find(" " + target.substr(8, target.size() - 9) + " ") != std::string::npos;
+        is_free[std::stoul(file.path().filename().string())] = is_port;
+    }
+    for (rlim_t at = 0;; ++at) {
+        const auto file = is_free.find(at);
+        if (file == is_free.end() || file->second) return at + 1;
+    }
+}
+
+}  // namespace
+
+CLAIM(a_keeper_that_begins_without_descriptors_ends_no_refusal, Turn::kAny, Module::kPlain) {
+    Kept site("event", kOneChild);
+    site.refuse("MTLSSuspend globex\n");
+    becomes([&] { return site.globex(); }, 403, "suspended");
+    fs::remove(site.httpd.path("revoked/list.conf"));
+    CHECK(site.httpd.wait_for_log("cannot be read"));
+    const pid_t server = site.httpd.pid(), before = site.keeper();
+    rlimit usual{};
+    CHECK_EQUAL(prlimit(server, RLIMIT_NOFILE, nullptr, &usual), 0);
+    const rlimit little{limit_for_one_file(server), usual.rlim_max};
+    CHECK_EQUAL(prlimit(server, RLIMIT_NOFILE, &little, nullptr), 0);
+    kill(before, SIGKILL);
+    CHECK(site.httpd.wait_for_log("the keeper has no descriptors or no memory for what is in force"));
+    stays([&] { return site.globex(); }, 403, "the refusal");
+    CHECK_EQUAL(site.acme(), 200);
+    CHECK_CONTAINS(site.metrics(), "mtls_authz_keeper_up 0");
+    CHECK_EQUAL(prlimit(server, RLIMIT_NOFILE, &usual, nullptr), 0);
+    set_limit(site.keeper(), RLIMIT_NOFILE, {});
+    becomes([&] { return site.metrics().find("mtls_authz_keeper_up 1") != std::string::npos ? 1 : 0; }, 1, "it can");
+    for (const pid_t pid : site.children()) kill(pid, SIGKILL);
+    becomes([&] { return status_at(site, world().acme); }, 200, "a new child");
+    CHECK_EQUAL(site.globex(), 403);
+    site.refuse("# nobody\n");
+    becomes([&] { return site.globex(); }, 200, "an edit");
 }

@@ -87,7 +87,7 @@ CLAIM(what_is_damaged_lets_nobody_in_and_is_built_anew) {
                             CHECK_EQUAL(texts_of(server.live.follow()), "");
                         }),
                         0);
-            server.live.take_over();
+            CHECK(server.live.take_over());
             server.look_twice();
             CHECK_EQUAL(server.whose(), "granted globex");
             CHECK_EQUAL(in_child([&] {
@@ -121,7 +121,7 @@ CLAIM(a_process_that_follows_decides_by_nothing_while_what_it_should_follow_is_d
     CHECK(read(done[0], &byte, 1) == 1);
     damage(server, Watched::kCrls, damages()[1]);
     CHECK(write(told[1], "x", 1) == 1 && read(done[0], &byte, 1) == 1);
-    server.live.take_over();
+    CHECK(server.live.take_over());
     CHECK(write(told[1], "x", 1) == 1);
     int status = 0;
     waitpid(child, &status, 0);

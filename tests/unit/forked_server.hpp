@@ -30,7 +30,7 @@ struct Server {
         std::vector<Diagnostic> findings, reported;
         CHECK(live.start(findings, reported) != nullptr);
         live.release();
-        live.take_over();
+        CHECK(live.take_over());
     }
 
     void watch(LivePolicy& policy) {

@@ -127,7 +127,7 @@ CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their
                         }),
                         0);
             CHECK_EQUAL(in_child([&] {
-                            server.live.take_over();
+                            CHECK(server.live.take_over());
                             CHECK_EQUAL(answers(), "revoked granted");
                             server.look_twice();
                             CHECK_EQUAL(answers(), "revoked granted");
@@ -140,7 +140,7 @@ CLAIM(processes_that_begin_and_new_keepers_have_the_crls_in_force_wherever_their
         // A newer one, of an edit, ends it in all.
         put(list(4));
         CHECK_EQUAL(in_child([&] {
-                        server.live.take_over();
+                        CHECK(server.live.take_over());
                         CHECK(server.live.look().crls_changed);
                         CHECK_EQUAL(answers(), "granted granted");
                     }),
@@ -180,7 +180,7 @@ CLAIM(a_new_keeper_ends_no_refusal_of_the_one_before) {
         server.files.file("r.conf", content);
         if (content == std::string("gone")) std::filesystem::remove(server.files.folder() + "/r.conf");
         CHECK_EQUAL(in_child([&] {
-                        server.live.take_over();
+                        CHECK(server.live.take_over());
                         for (int i = 0; i < 4; ++i) server.live.look();
                         CHECK(refuses());
                     }),
@@ -193,7 +193,7 @@ CLAIM(a_new_keeper_ends_no_refusal_of_the_one_before) {
     }
     server.files.file("r.conf", "# nobody\n");
     CHECK_EQUAL(in_child([&] {
-                    server.live.take_over();
+                    CHECK(server.live.take_over());
                     server.look_twice();
                     CHECK(!refuses());
                 }),
@@ -221,7 +221,7 @@ CLAIM(after_a_restart_the_last_good_policy_stays_while_the_files_are_broken) {
         CHECK_CONTAINS(texts_of(findings), "p.conf");
         CHECK_EQUAL(std::string(next.current()->policy->generation()), generation);
         next.release();
-        next.take_over();
+        CHECK(next.take_over());
         next.look();
         CHECK(!next.look().refused.empty());
         CHECK_EQUAL(std::string(next.current()->policy->generation()), generation);
@@ -250,7 +250,7 @@ CLAIM(a_keeper_that_goes_on_after_a_restart_hands_out_nothing) {
     CHECK(next.start(findings, reported) != nullptr);
     next.release();
     next.begin_to_publish();
-    next.take_over();
+    CHECK(next.take_over());
     const auto whose = [&] {
         const auto snapshot = next.current();
         return snapshot ? verdict(ask(*snapshot->policy, issue(client_spec("api"), &ca()))) : "none";
@@ -303,13 +303,13 @@ CLAIM(whoever_dies_with_a_policy_half_built_leaves_the_one_before) {
         const std::string name = "partner-" + std::to_string(round);
         server.write(name);
         const int status = in_child([&] {
-            server.live.take_over();
+            CHECK(server.live.take_over());
             server.live.look();
             CHECK(server.live.is_waiting(Watched::kPolicy));
             raise(SIGKILL);
         });
         CHECK(WIFSIGNALED(status));
-        server.live.take_over();
+        CHECK(server.live.take_over());
         CHECK(!server.live.look().policy_changed);
         CHECK_EQUAL(server.whose(), before);
         CHECK(server.live.look().policy_changed);
@@ -324,7 +324,7 @@ CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
         std::fflush(nullptr);
         const pid_t child = fork();
         if (child == 0) {
-            server.live.take_over();
+            CHECK(server.live.take_over());
             for (int i = 0;; ++i) {
                 server.write("n-" + std::to_string(round) + "-" + std::to_string(i), i % 2 == 0 ? many : "");
                 server.look_twice();
@@ -338,7 +338,7 @@ CLAIM(a_policy_is_whole_or_not_there_whenever_its_builder_is_killed) {
                         CHECK_CONTAINS(server.whose(), "granted ");
                     }),
                     0);
-        server.live.take_over();
+        CHECK(server.live.take_over());
         CHECK_CONTAINS(server.whose(), "granted ");
     }
     server.write("last");
@@ -371,7 +371,7 @@ CLAIM(where_the_files_are_refused_at_the_start_the_first_policy_that_can_be_had_
     CHECK(live.start(findings, reported) == nullptr);
     CHECK(!findings.empty());
     live.release();
-    live.take_over();
+    CHECK(live.take_over());
     for (int i = 0; i < 3; ++i) live.look();
     CHECK(!live.current());
     CHECK_EQUAL(in_child([&] {

@@ -89,8 +89,9 @@ public:
 
     // ---- in the keeper ----
 
-    // Called after the fork: continues from the images on the shelf.
-    void take_over();
+    // Called after the fork: continues from the images on the shelf. False if this process lacks descriptors or memory
+    // for them: without them it would end refusals whose files are gone. Call it again then, and nothing else.
+    [[nodiscard]] bool take_over();
     // Polls one kind of files and publishes what changed. Do not run two polls of the same kind at once.
     void poll_refusals(PollResult& outcome);
     void poll_crls(PollResult& outcome);
@@ -138,7 +139,9 @@ private:
     void note_revision();
     void put_in_force(std::shared_ptr<const Policy> policy);
     void refuse_until_published(std::uint64_t least, std::vector<Diagnostic>& findings);
-    bool take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
+    enum class Taken { kYes, kUnusable, kLacking };
+    Taken take(Watched kind, ShelfContents& shelf, std::vector<Diagnostic>& findings);
+    std::shared_ptr<const Policy> keep_on_shelf(std::vector<Diagnostic>& findings);
     void take_image(Watched kind, std::shared_ptr<const Image> image);
     using Images = std::array<std::shared_ptr<const Image>, kWatched>;
     // False if the shelf does not take them.

@@ -257,6 +257,23 @@ void bind_to_parent(pid_t parent) {
     if (getppid() != parent) _exit(0);
 }
 
+// Waits for the descriptors and the memory that this takes.
+void take_over(const server_rec* s, pid_t parent) {
+    Live& live = state().live;
+    for (bool is_first = true; !live.policy.take_over(); is_first = false) {
+        live.board->is_unpublished = true;
+        if (is_first) {
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                         "mtls_authz: the keeper has no descriptors or no memory for what is in force (ulimit -n, -v): "
+                         "children keep what they have, and new ones refuse what is behind gates, until it has");
+        }
+        poll(nullptr, 0, 500);
+        if (getppid() != parent) _exit(0);
+        end_if_superseded();
+        for (auto& heartbeat : live.board->heartbeats) heartbeat = monotonic_seconds();
+    }
+}
+
 [[noreturn]] void run_keeper(apr_pool_t* pool, server_rec* s, pid_t parent, bool is_first) {
     // Else a restart could not bind these ports.
     ap_close_listeners();
@@ -269,7 +286,7 @@ void bind_to_parent(pid_t parent) {
     be_ready_to_throw();
     FileFaults faults;  // never destroyed: only _exit() ends the threads that use it
     const int status = guarded(s, 1, [&] {
-        state().live.policy.take_over();
+        take_over(s, parent);
         for (auto& heartbeat : state().live.board->heartbeats) heartbeat = monotonic_seconds();
         if (state().refresh_seconds > 0) {
             for (const Watched what : {Watched::kRefusals, Watched::kCrls, Watched::kPolicy}) {
