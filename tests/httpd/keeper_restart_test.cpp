@@ -137,6 +137,26 @@ CLAIM(what_a_restart_cannot_hand_out_is_not_answered_by_what_was_in_force_before
     CHECK(server.runs());
 }
 
+CLAIM(a_restart_that_can_start_no_keeper_ends_no_server, Turn::kAny, Module::kPlain) {
+    Kept site;
+    const OfNobody server(site);
+    CHECK_EQUAL(status_at(site, world().globex), 200);
+    const int before = status_at(site, world().acme);
+    CHECK_EQUAL(before, 200);
+    set_limit(server.pid(), RLIMIT_NPROC, 0);
+    add_to_httpd_conf(site, revocation_of(world().globex));
+    kill(server.pid(), SIGUSR1);
+    CHECK(site.httpd.wait_for_log("the keeper cannot be started"));
+    pause_for(kTakesHold);
+    CHECK(server.runs());
+    CHECK(!server.has_keeper());
+    CHECK(status_at(site, world().globex) != 200);
+    set_limit(server.pid(), RLIMIT_NPROC, {});
+    becomes([&] { return server.has_keeper() ? 1 : 0; }, 1, "another try");
+    becomes([&] { return status_at(site, world().acme); }, 200, "it serves");
+    CHECK_EQUAL(status_at(site, world().globex), 403);
+}
+
 namespace {
 
 // A limit of open files that leaves one free to the next keeper, which closes the ports.

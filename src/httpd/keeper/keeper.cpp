@@ -353,13 +353,14 @@ int fork_keeper(apr_pool_t* pool, server_rec* s, bool is_first) {
     const pid_t parent = getpid();
     live.policy.begin_to_publish();
     for (auto& heartbeat : live.board->heartbeats) heartbeat = monotonic_seconds();
+    live.board->keeper = 0;
     const apr_status_t status = apr_proc_fork(process, pool);
     if (status == APR_INCHILD) run_keeper(pool, s, parent, is_first);
     if (status != APR_INPARENT) {
         ap_log_error(
             APLOG_MARK, APLOG_ERR, status, s,
             "mtls_authz: the keeper cannot be started: what is in force stays so, and new processes refuse what "
-            "is behind gates");
+            "is behind gates, until it can (it is tried again)");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     live.keeper = process;
@@ -375,9 +376,13 @@ void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOC
 
 int start_keeper(apr_pool_t* pconf, server_rec* s) {
     Live& live = state().live;
+    // A server that runs goes on: without the pipe, a new child waits half a second longer for the keeper; without the
+    // keeper, gates are closed to new children until watch_keeper() can fork it.
+    const bool may_lack = is_restart();
     if (pipe(live.wakes_keeper) != 0) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "mtls_authz: no pipe to the keeper");
-        return HTTP_INTERNAL_SERVER_ERROR;
+        ap_log_error(APLOG_MARK, may_lack ? APLOG_ERR : APLOG_EMERG, errno, s, "mtls_authz: no pipe to the keeper");
+        if (!may_lack) return HTTP_INTERNAL_SERVER_ERROR;
+        for (int& fd : live.wakes_keeper) fd = -1;
     }
     for (const int fd : live.wakes_keeper) {
         fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -390,7 +395,8 @@ int start_keeper(apr_pool_t* pconf, server_rec* s) {
             return APR_SUCCESS;
         },
         apr_pool_cleanup_null);
-    return fork_keeper(pconf, s, true);
+    const int forked = fork_keeper(pconf, s, true);
+    return may_lack ? OK : forked;
 }
 
 void wake_keeper() noexcept {
@@ -413,11 +419,11 @@ bool is_busy(pid_t keeper) {
 }  // namespace
 
 extern "C" int watch_keeper(apr_pool_t*, server_rec* s) {
-    if (state_in_force == nullptr || state().live.keeper == nullptr) return DECLINED;
+    if (state_in_force == nullptr || state().live.server == nullptr) return DECLINED;
     KeeperBoard& board = *state().live.board;
     if (board.keeper != 0 && is_busy(board.keeper)) board.busy_at = monotonic_seconds();
     if (board.keeper == 0) {
-        // It could not be forked when the last one ended.
+        // It could not be forked when the last one ended, or at a restart.
         if (!is_stopping()) fork_keeper(s->process->pconf, s, false);
         return DECLINED;
     }
