@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "httpd/config/config_tree.hpp"
+#include "httpd/config/section_regex.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
 

@@ -39,8 +39,6 @@ struct Reach {
 };
 // Nothing if some condition is left. <Directory> and the like have none, as what files are is not known.
 std::optional<Reach> reach_of(const GateSection& s);
-// Why a <LocationMatch> fits no path, which always begins with '/'; "" if it may.
-std::string anchored_elsewhere(const std::string& regex);
 // Whether it has all paths of a <Location> or <LocationMatch>.
 bool includes(const Reach& reach, const GateSection& location);
 

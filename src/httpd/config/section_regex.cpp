@@ -1,8 +1,10 @@
+#include "httpd/config/section_regex.hpp"
+
 #include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "httpd/config/config_tree.hpp"
-#include "httpd/start/section_paths.hpp"
 #include "mtls_authz/base/text.hpp"
 
 namespace mtls::httpd {
