@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <glob.h>
+#include <grp.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 
 #include "mtls_authz/base/digest.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/access_acl.hpp"
 #include "mtls_authz/system/file_passing.hpp"
 #include "mtls_authz/system/file_times.hpp"
 
@@ -35,6 +37,14 @@ std::string user_name(uid_t user) {
     passwd* found = nullptr;
     const bool is_found = getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
     return is_found ? found->pw_name : std::to_string(user);
+}
+
+std::string group_name(gid_t group) {
+    std::string buffer(65536, '\0');
+    ::group entry{};
+    ::group* found = nullptr;
+    const bool is_found = getgrgid_r(group, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+    return is_found ? found->gr_name : std::to_string(group);
 }
 
 // Empty if a component is missing or the links form a loop.
@@ -66,6 +76,38 @@ std::vector<PathComponent> walk(const std::string& path, WalkedFolder& walked) {
     return out;
 }
 
+constexpr unsigned kRead = 4, kWrite = 2, kPass = 1;
+
+// Whom the group's bits of the mode let write: these are the mask where there is an ACL, and then a named user can be
+// meant. One is trusted who may also own the file; a group, as without an ACL, with which the server does not run.
+std::string fault_of_group_bits(const PathComponent& component, const FileTrust& trust) {
+    const std::string path = shell_quoted(component.path);
+    AccessAcl acl;
+    acl.owning_group = kWrite;
+    if (read_access_acl(component.path, acl) == AclAnswer::kUnreadable) {
+        return path + " has an ACL that cannot be read (" + std::strerror(errno) + "): setfacl -b " + path;
+    }
+    if ((acl.owning_group & kWrite) != 0 && trust.runs_with(component.info.st_gid)) {
+        return path + " can be written by a group with which the server runs: chmod g-w " + path;
+    }
+    for (const auto& [user, permissions] : acl.users) {
+        const bool is_run_user = trust.has_own_user() && user == trust.run_user;
+        const bool is_trusted = user == 0 || user == trust.starter || user == trust.fetcher;
+        if ((permissions & kWrite) == 0 || (is_trusted && !is_run_user)) continue;
+        const std::string name = user_name(user);
+        return path + " can be written, by its ACL, by " + name +
+               (is_run_user ? ", as whom the server runs" : ", who is neither root nor who started it") +
+               ": setfacl -x u:" + name + " " + path;
+    }
+    for (const auto& [group, permissions] : acl.groups) {
+        if ((permissions & kWrite) == 0 || !trust.runs_with(group)) continue;
+        const std::string name = group_name(group);
+        return path + " can be written, by its ACL, by the group " + name +
+               ", with which the server runs: setfacl -x g:" + name + " " + path;
+    }
+    return {};
+}
+
 std::string trust_fault_of(const PathComponent& component, const FileTrust& trust) {
     const struct stat& info = component.info;
     const auto quoted = [&] { return shell_quoted(component.path); };
@@ -85,10 +127,7 @@ std::string trust_fault_of(const PathComponent& component, const FileTrust& trus
     if ((info.st_mode & S_IWOTH) != 0 && !sticky) {
         return quoted() + " can be written by everybody: chmod o-w " + quoted();
     }
-    if ((info.st_mode & S_IWGRP) != 0 && trust.runs_with(info.st_gid) && !sticky) {
-        return quoted() + " can be written by a group with which the server runs: chmod g-w " + quoted();
-    }
-    return {};
+    return (info.st_mode & S_IWGRP) != 0 && !sticky ? fault_of_group_bits(component, trust) : "";
 }
 
 std::string trust_fault_of(const std::vector<PathComponent>& path, const FileTrust& trust) {
@@ -149,18 +188,36 @@ std::string find_trust_fault(const std::string& path, const FileTrust& trust) {
 
 namespace {
 
-constexpr unsigned kRead = 4, kPass = 1;
+constexpr char kByAcl = 'a';
 
 // What the run-time user lacks to read a file, to list a folder that is the last component, or to pass another one.
 struct Lack {
-    char who;        // whose modes count: 'u', 'g' or 'o'
+    char who;        // whose modes count: 'u', 'g' or 'o'; kByAcl: an entry of the file's ACL counts
     unsigned modes;  // of kRead and kPass
 };
-Lack lack_of(const struct stat& info, bool is_last, const FileTrust& trust) {
+Lack lack_of(const PathComponent& component, bool is_last, const FileTrust& trust) {
+    const struct stat& info = component.info;
     const unsigned wanted = !S_ISDIR(info.st_mode) ? kRead : is_last ? kRead | kPass : kPass;
     if (info.st_uid == trust.run_user) return {'u', wanted & ~(info.st_mode >> 6U)};
-    if (trust.runs_with(info.st_gid)) return {'g', wanted & ~(info.st_mode >> 3U)};
-    return {'o', wanted & ~info.st_mode};
+    const bool is_of_group = trust.runs_with(info.st_gid);
+    const Lack by_mode = is_of_group ? Lack{'g', wanted & ~(info.st_mode >> 3U)} : Lack{'o', wanted & ~info.st_mode};
+    // Whoever an ACL names gets no more than its mask, which the group's bits are then.
+    AccessAcl acl;
+    const bool may_be_named = (wanted & (info.st_mode >> 3U)) == wanted;
+    if (!may_be_named || read_access_acl(component.path, acl) != AclAnswer::kRead) return by_mode;
+    const auto lacks = [&](unsigned permissions) { return Lack{kByAcl, wanted & ~permissions}; };
+    for (const auto& [user, permissions] : acl.users) {
+        if (user == trust.run_user) return lacks(permissions);
+    }
+    std::optional<Lack> by_group;
+    const auto add = [&](unsigned permissions) {
+        if (!by_group || by_group->modes != 0) by_group = lacks(permissions);
+    };
+    if (is_of_group) add(acl.owning_group);
+    for (const auto& [group, permissions] : acl.groups) {
+        if (trust.runs_with(group)) add(permissions);
+    }
+    return by_group.value_or(by_mode);
 }
 
 }  // namespace
@@ -169,7 +226,7 @@ bool is_readable_by_run_user(const std::string& path, const FileTrust& trust) {
     if (!trust.has_own_user()) return true;
     const auto components = walk(path);
     return !components.empty() && std::all_of(components.begin(), components.end(), [&](const PathComponent& one) {
-        return S_ISLNK(one.info.st_mode) || lack_of(one.info, &one == &components.back(), trust).modes == 0;
+        return S_ISLNK(one.info.st_mode) || lack_of(one, &one == &components.back(), trust).modes == 0;
     });
 }
 
@@ -394,12 +451,14 @@ std::string hint_of_unreadable(const std::string& path, const FileTrust* trust) 
     if (is_missing) return {};
     std::string out;
     for (const PathComponent& one : components) {
-        const auto [who, modes] = lack_of(one.info, one.path == end, *trust);
+        const auto [who, modes] = lack_of(one, one.path == end, *trust);
         if (modes == 0) continue;
-        out += out.empty() ? "; chmod " : " && chmod ";
-        out += {who, '+'};
-        if ((modes & kRead) != 0) out += 'r';
-        if ((modes & kPass) != 0) out += 'x';
+        out += out.empty() ? "; " : " && ";
+        const std::string missing = std::string((modes & kRead) != 0 ? "r" : "") + ((modes & kPass) != 0 ? "x" : "");
+        // What an entry has already is as good as what the command adds.
+        out += who == kByAcl
+                   ? "setfacl -m u:" + user_name(trust->run_user) + ":r" + (S_ISDIR(one.info.st_mode) ? "x" : "")
+                   : std::string("chmod ") + who + "+" + missing;
         out += " " + shell_quoted(one.path);
     }
     return out;

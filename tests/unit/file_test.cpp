@@ -3,12 +3,19 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
 
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "claims.hpp"
 #include "mtls_authz/base/file.hpp"
@@ -93,6 +100,120 @@ CLAIM(whoever_could_write_a_file_or_a_folder_on_the_way_is_named_with_the_cure) 
     chmod(f.path.c_str(), 0700);
     CHECK(!is_readable_by_run_user(f / "a.conf", trust));
 }
+
+#ifdef __linux__
+
+namespace {
+
+constexpr unsigned kUserEntry = 0x02, kGroupEntry = 0x08;
+
+struct NamedEntry {
+    unsigned tag;
+    unsigned permissions;
+    unsigned id;
+};
+
+// Gives a file an ACL as setfacl does. False where the file system has none.
+bool set_acl(const std::string& path, unsigned owning_group, unsigned mask, const std::vector<NamedEntry>& named) {
+    constexpr unsigned kNobody = 0xffffffff;
+    std::string bytes;
+    const auto put = [&bytes](unsigned value, int size) {
+        for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i));
+    };
+    const auto add = [&put](unsigned tag, unsigned permissions, unsigned id) {
+        put(tag, 2);
+        put(permissions, 2);
+        put(id, 4);
+    };
+    put(2, 4);
+    add(0x01, 7, kNobody);  // the owner
+    for (const NamedEntry& e : named) {
+        if (e.tag == kUserEntry) add(e.tag, e.permissions, e.id);
+    }
+    add(0x04, owning_group, kNobody);
+    for (const NamedEntry& e : named) {
+        if (e.tag == kGroupEntry) add(e.tag, e.permissions, e.id);
+    }
+    add(0x10, mask, kNobody);
+    add(0x20, 4, kNobody);  // others
+    if (setxattr(path.c_str(), "system.posix_acl_access", bytes.data(), bytes.size(), 0) == 0) return true;
+    CHECK_EQUAL(errno, ENOTSUP);
+    std::printf("left out: no ACLs on this file system\n");
+    return false;
+}
+
+}  // namespace
+
+CLAIM(an_acl_that_lets_others_write_is_named_with_the_cure) {
+    Folder f;
+    f.put("a.conf", "x\n");
+    const std::string file = f / "a.conf";
+    const uid_t self = geteuid();
+    constexpr unsigned kStarter = 4111, kRunUser = 4242, kRunGroup = 4242, kMore = 4343, kOther = 4444;
+    FileTrust trust{self, kRunUser, kRunGroup, {kMore}};
+    if (!set_acl(file, 4, 6, {{kUserEntry, 6, kOther}})) return;
+    const std::string quoted = "'" + file + "'";
+    CHECK_EQUAL(find_trust_fault(file, trust),
+                quoted +
+                    " can be written, by its ACL, by 4444, who is neither root nor who started it: setfacl -x u:4444 " +
+                    quoted);
+    CHECK(!read_whole_file(file, 100, &trust).ok());
+    const auto fault = [&](unsigned owning_group, unsigned mask, const std::vector<NamedEntry>& named) {
+        CHECK(set_acl(file, owning_group, mask, named));
+        return find_trust_fault(file, trust);
+    };
+    CHECK_CONTAINS(fault(4, 6, {{kUserEntry, 6, kRunUser}}), "by 4242, as whom the server runs: setfacl -x u:4242 ");
+    CHECK_CONTAINS(fault(4, 6, {{kGroupEntry, 6, kMore}}),
+                   "by the group 4343, with which the server runs: setfacl -x g:");
+    // Nearest ones that pass: who may only read, whom the mask stops, who may own the file, a group of others.
+    CHECK_EQUAL(fault(4, 6, {{kUserEntry, 4, kOther}, {kGroupEntry, 4, kMore}}), "");
+    CHECK_EQUAL(fault(4, 4, {{kUserEntry, 6, kOther}, {kUserEntry, 6, kRunUser}, {kGroupEntry, 6, kMore}}), "");
+    CHECK_EQUAL(fault(4, 6, {{kUserEntry, 6, 0}, {kUserEntry, 6, self}}), "");
+    CHECK_EQUAL(fault(6, 6, {{kGroupEntry, 6, kOther}}), "");
+    trust.fetcher = kStarter;
+    CHECK_EQUAL(fault(4, 6, {{kUserEntry, 6, kStarter}}), "");
+    trust.fetcher.reset();
+    CHECK_CONTAINS(fault(4, 6, {{kUserEntry, 6, kStarter}}), "by 4111, ");
+    CHECK(set_acl(file, 4, 4, {}));
+    // A folder on the way.
+    CHECK(set_acl(f.path, 5, 7, {{kUserEntry, 7, kOther}}));
+    CHECK_CONTAINS(find_trust_fault(file, trust), "setfacl -x u:4444 '" + f.path + "'");
+    CHECK(set_acl(f.path, 5, 5, {}));
+    chmod(f.path.c_str(), 0755);
+    if (self != 0) return;
+    // The mode shows the mask, and the owning group may be stopped by its own entry.
+    CHECK_EQUAL(chown(file.c_str(), 0, kMore), 0);
+    CHECK_EQUAL(fault(4, 6, {{kUserEntry, 6, 0}}), "");
+    CHECK_CONTAINS(fault(6, 6, {{kUserEntry, 6, 0}}), "by a group with which the server runs: chmod g-w ");
+}
+
+CLAIM(a_file_that_an_acl_lets_the_run_time_user_read_is_readable) {
+    Folder f;
+    f.put("a.conf", "x\n");
+    const std::string file = f / "a.conf";
+    constexpr unsigned kRunUser = 4242, kRunGroup = 4343, kOther = 4444;
+    const FileTrust trust{geteuid(), kRunUser, kRunGroup, {}};
+    chmod(file.c_str(), 0640);
+    CHECK(!is_readable_by_run_user(file, trust));
+    const auto with = [&](unsigned mask, const std::vector<NamedEntry>& named) {
+        if (!set_acl(file, 4, mask, named)) return false;
+        struct stat info {};
+        stat(file.c_str(), &info);
+        chmod(file.c_str(), info.st_mode & 07770);
+        return true;
+    };
+    if (!with(4, {{kUserEntry, 4, kRunUser}})) return;
+    CHECK(is_readable_by_run_user(file, trust));
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "");
+    CHECK(with(4, {{kGroupEntry, 4, kRunGroup}}) && is_readable_by_run_user(file, trust));
+    CHECK(with(4, {{kUserEntry, 4, kOther}, {kGroupEntry, 4, kOther}}) && !is_readable_by_run_user(file, trust));
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "; chmod o+r '" + file + "'");
+    // Its own entry counts alone.
+    CHECK(with(4, {{kUserEntry, 0, kRunUser}, {kGroupEntry, 4, kRunGroup}}) && !is_readable_by_run_user(file, trust));
+    CHECK_EQUAL(hint_of_unreadable(file, &trust), "; setfacl -m u:4242:r '" + file + "'");
+}
+
+#endif
 
 // One fault for one cause: the look behind it finds the same, and has nothing new to tell.
 CLAIM(a_file_that_is_removed_while_it_is_read_is_said_to_be_gone) {
