@@ -98,6 +98,28 @@ CLAIM(without_a_user_of_its_own_the_owner_rule_is_one_warning) {
     CHECK_CONTAINS(out.text, "chmod o-w '" + file + "'");
 }
 
+CLAIM(below_chroot_dir_the_files_that_the_start_read_are_looked_at) {
+    if (geteuid() != 0) return;
+    LiveSite site;
+    // The children's files, at the same path below; and a policy there that nobody reads.
+    const std::string jail = site.httpd.path("jail");
+    site.httpd.write("jail" + site.httpd.path("htdocs/ok.html"), "ok\n");
+    site.httpd.write("jail" + site.httpd.path("partners/acme.conf"), kAcme);
+    site.httpd.write("jail" + site.httpd.path("revoked/list.conf"), "# nobody\n");
+    site.put("acme.conf", kAcme);
+    site.put("globex.conf", kGlobex);
+    site.httpd.write("revoked/list.conf", "# nobody\n");
+    site.start("ChrootDir \"" + jail + "\"\nMTLSRevocationFile revoked/list.conf\n");
+    stays([&] { return site.get(world().acme) + site.get(world().globex); }, 400, "what the start read");
+    site.httpd.write("revoked/list.conf", "MTLSSuspend acme\n");
+    becomes([&] { return site.get(world().acme); }, 403, "a refusal");
+    site.drop("globex.conf");
+    becomes([&] { return site.get(world().globex); }, 403, "a partner that goes");
+    site.httpd.write("revoked/list.conf", "# nobody\n");
+    becomes([&] { return site.get(world().acme); }, 200, "the end of the refusal");
+    CHECK_EQUAL(site.errors("cannot be read") + site.errors("is gone"), 0U);
+}
+
 CLAIM(a_file_that_only_root_can_read_counts_until_a_restart_and_is_warned_of) {
     if (geteuid() != 0) return;
     const World& w = world();

@@ -31,6 +31,7 @@ extern "C" {
 #include <ap_listen.h>
 #include <ap_mpm.h>
 #include <mpm_common.h>
+#include <unixd.h>
 }
 
 namespace mtls::httpd {
@@ -278,6 +279,8 @@ void take_over(const server_rec* s, pid_t parent) {
     // Else a restart could not bind these ports.
     ap_close_listeners();
     const HomeOfUser home;
+    // Below it are only those who answer requests: this process looks at the files that the start has read.
+    ap_unixd_config.chroot_dir = nullptr;
     if (ap_run_drop_privileges(pool, s) != OK) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s, "mtls_authz: the keeper cannot become the run-time user");
         _exit(1);
