@@ -1,5 +1,8 @@
 // The command pull: files have exactly the bytes of their rows, and no other file is changed.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <iterator>
@@ -59,6 +62,28 @@ CLAIM(pull_deletes_no_file_that_cannot_be_a_row_in_its_folder) {
     s.file("copy/crl/victim", "");
     s.pull(0, "copy");
     CHECK(!fs::exists(s.folder() + "/copy/crl/victim"));
+}
+
+CLAIM(pull_removes_what_one_that_was_killed_has_left) {
+    Stored s;
+    s.push(0);
+    s.pull(0, "copy");
+    const std::string left[] = {"policy/.mtls-authz-Ab3dE9", "certificate/.mtls-authz-000000", ".mtls-authz-zzzzzz"};
+    const std::string mine[] = {"policy/.mtls-authz-Ab3dE", "policy/.mtls-authz-Ab3dE9x", "policy/mtls-authz-Ab3dE9",
+                                "other/.mtls-authz-Ab3dE9", "policy/.mtls-authz-folder/x"};
+    for (const std::string& name : left) s.file("copy/" + name, "half");
+    for (const std::string& name : mine) s.file("copy/" + name, "mine");
+    // One that another pull is writing: it is locked.
+    s.file("copy/policy/.mtls-authz-locked", "half");
+    const int locked = open((s.folder() + "/copy/policy/.mtls-authz-locked").c_str(), O_RDONLY | O_CLOEXEC);
+    CHECK_EQUAL(flock(locked, LOCK_EX), 0);
+    s.pull(0, "copy");
+    for (const std::string& name : left) check(!fs::exists(s.folder() + "/copy/" + name), name, __FILE__, __LINE__);
+    for (const std::string& name : mine) check(fs::exists(s.folder() + "/copy/" + name), name, __FILE__, __LINE__);
+    CHECK(fs::exists(s.folder() + "/copy/policy/.mtls-authz-locked"));
+    close(locked);
+    s.pull(0, "copy");
+    CHECK(!fs::exists(s.folder() + "/copy/policy/.mtls-authz-locked"));
 }
 
 CLAIM(pull_keeps_files_whose_names_are_near_those_of_rows) {

@@ -70,6 +70,7 @@ int pull(const PullOptions& options) {
         complain(place + " was changed here, and is not what the database has: move it away, or push it");
     }
     if (!conflicts.empty()) return kErrorsFound;
+    remove_unfinished(options.folder);
     for (const auto& [place, ignored] : before.digests) {
         const std::size_t slash = place.find('/');
         const auto row = rows.by_name.find(place.substr(slash + 1));

@@ -1,6 +1,7 @@
 #include "working_copy.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 #include "../terminal.hpp"
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/system/file_passing.hpp"
 
 namespace mtls::tool {
 
@@ -64,11 +66,17 @@ std::string place_of(const std::string& name, const DatabaseRow& row) { return r
 
 namespace {
 
-// A new file beside `file`, under a name that neither a row nor a file of the user can have.
+constexpr std::string_view kUnfinished = ".mtls-authz-";
+constexpr std::size_t kRandomLetters = 6;  // of mkstemp()
+
+// A new file beside `file`, under a name that neither a row nor a file of the user can have. It is locked while this
+// process runs.
 class Unfinished {
 public:
-    explicit Unfinished(const fs::path& file) : name_((file.parent_path() / ".mtls-authz-XXXXXX").string()) {
+    explicit Unfinished(const fs::path& file)
+        : name_((file.parent_path() / (std::string(kUnfinished) + std::string(kRandomLetters, 'X'))).string()) {
         fd_ = mkostemp(name_.data(), O_CLOEXEC);
+        if (fd_ >= 0) flock(fd_, LOCK_EX | LOCK_NB);
     }
     ~Unfinished() {
         if (fd_ < 0) return;
@@ -104,6 +112,22 @@ private:
 };
 
 }  // namespace
+
+void remove_unfinished(const std::string& folder) {
+    std::vector<fs::path> places = {folder};
+    for (const std::string_view kind : kRowKinds) places.push_back(fs::path(folder) / kind);
+    std::error_code ignored;
+    for (const fs::path& place : places) {
+        for (const auto& entry : fs::directory_iterator(place, ignored)) {
+            const std::string name = entry.path().filename().string();
+            const bool is_named_so =
+                name.starts_with(kUnfinished) && name.size() == kUnfinished.size() + kRandomLetters;
+            if (!is_named_so || !fs::is_regular_file(entry.symlink_status(ignored))) continue;
+            const OwnedFile file(open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+            if (file.get() >= 0 && flock(file.get(), LOCK_EX | LOCK_NB) == 0) unlink(entry.path().c_str());
+        }
+    }
+}
 
 std::string write_file(const std::string& file, const std::string& content) {
     std::error_code ignored;

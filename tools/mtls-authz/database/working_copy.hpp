@@ -28,6 +28,10 @@ bool is_kind(std::string_view word);
 // The path of a row in the folder.
 std::string place_of(const std::string& name, const DatabaseRow& row);
 
+// Removes what calls of write_file() left that were killed, from the folder and those of its kinds.
+void remove_unfinished(const std::string& folder);
+
+// Writes a file as a whole, or not at all. Returns a fault, or "".
 std::string write_file(const std::string& file, const std::string& content);
 
 // Opens the database of `--database DRIVER FILE`.
