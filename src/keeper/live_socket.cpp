@@ -53,6 +53,7 @@ bool fill_address(const std::string& path, sockaddr_un& out) {
 
 int connect_to(const sockaddr_un& address) {
     const int out = open_unix_socket(Waits::kYes);
+    if (out < 0) return out;
     const timeval longest{5, 0};
     setsockopt(out, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
     setsockopt(out, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
@@ -163,14 +164,26 @@ Result<OwnedFile> make_sealed_text(std::string_view text) {
 
 Result<OwnedFile> listen_live(const std::string& path, uid_t user) {
     sockaddr_un address{};
-    if (!fill_address(path, address)) return Error{"longer than the path of a socket may be"};
+    if (!fill_address(path, address)) {
+        return Error{"its name is longer than the " + std::to_string(sizeof address.sun_path - 1) +
+                     " bytes that one of a socket may have: choose a shorter DefaultRuntimeDir"};
+    }
     OwnedFile out(open_unix_socket(Waits::kNo));
     if (out.get() < 0) return failure("no socket can be had");
     struct stat there {};
     if (lstat(path.c_str(), &there) == 0) {
         if (!S_ISSOCK(there.st_mode)) return Error{"another file is there: remove it"};
         const OwnedFile other(connect_to(address));
-        if (other.get() >= 0 || errno != ECONNREFUSED) {
+        const bool is_left_over = other.get() < 0 && errno == ECONNREFUSED;
+        if (other.get() < 0 && (errno == EACCES || errno == EPERM)) {
+            return Error{
+                "another user's server listens there, or has left it: remove it, or give each server a "
+                "DefaultRuntimeDir of its own"};
+        }
+        if (other.get() < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+            return failure("whether another server listens there cannot be asked");
+        }
+        if (!is_left_over) {
             return Error{"another server listens there: give each server a DefaultRuntimeDir of its own"};
         }
         unlink(path.c_str());

@@ -184,6 +184,24 @@ CLAIM(what_a_crashed_server_left_is_replaced_and_what_another_server_has_is_not)
     CHECK(site.answers());
 }
 
+CLAIM(a_live_socket_that_cannot_be_made_comes_with_what_makes_it) {
+    ToolSite far;
+    const std::string deep = far.httpd.path(std::string(100, 'd'));
+    fs::create_directories(deep);
+    far.configure("DefaultRuntimeDir \"" + deep + "\"\n");
+    far.httpd.start();
+    CHECK(far.httpd.wait_for_log("bytes that one of a socket may have: choose a shorter DefaultRuntimeDir"));
+    CHECK_EQUAL(far.get(world().acme), 200);
+    ToolSite other;
+    other.httpd.write("run/mtls_authz.sock", "mine");
+    other.configure("");
+    other.httpd.start();
+    CHECK(other.httpd.wait_for_log("mtls_authz.sock: another file is there: remove it"));
+    CHECK_EQUAL(other.get(world().acme), 200);
+    CHECK(other.httpd.stop());
+    CHECK_EQUAL(file_text(other.httpd.path("run/mtls_authz.sock")), "mine");
+}
+
 CLAIM(no_peer_of_the_live_socket_holds_up_anything) {
     Answering site;
     const pid_t keeper = site.keeper();
