@@ -352,3 +352,40 @@ CLAIM(a_gate_on_a_part_of_a_repository_that_subversion_serves_whole_is_warned_of
     files.httpd.load("dav_fs");
     files.is_silent_about(kPartner + location("/svn", "DAV On") + location("/svn/p", kNarrow), said);
 }
+
+CLAIM(a_gate_that_no_certificate_reaches_in_its_virtual_host_is_warned_of) {
+    Draft d;
+    const auto host = [](const std::string& lines) {
+        return "<VirtualHost 127.0.0.1:1>\nServerName plain.example\n" + lines + "</VirtualHost>\n";
+    };
+    const auto front = [](const std::string& more) {
+        return "<MTLSPartner lb>\nMTLSIdentity CN:lb\nMTLSTrustAnchor acme.pem\nMTLSFront header=X-C format=der" +
+               more + "\n</MTLSPartner>\n";
+    };
+    const std::string none = "the virtual host 'plain.example' has gates, but serves no TLS, so nobody can pass them",
+                      asks = "SSLVerifyClient optional\n", gate = location("/x", kNarrow),
+                      tls =
+                          "SSLEngine on\nSSLCertificateFile server.pem\nSSLCertificateKeyFile server.pem\n"
+                          "SSLCACertificateFile acme.pem\n";
+    d.warns(kPartner + host(gate), none);
+    d.warns(kPartner + host("SSLEngine off\n" + asks + gate), none);
+    d.warns(kPartner + asks + host(gate), none);
+    d.warns(kPartner + host(location("/x", "Require mtls-partner p")), none);
+    d.is_silent_about(kPartner + host(""), "plain.example");
+    d.is_silent_about(kPartner + host(location("/x", kOff)), "nobody can pass");
+    d.is_silent_about(kPartner + host(tls + asks + gate), "nobody can pass");
+    const std::string never = "the virtual host 'plain.example' has gates, but never asks for a certificate";
+    d.warns(kPartner + host(tls + gate), never);
+    d.is_silent_about(kPartner + host(tls + location("/x", kOff)), "nobody can pass");
+    // A front is believed by its certificate, or by its address.
+    const std::string by_certificate = front(""), by_address = front(" network=10.0.0.0/8"),
+                      accepting = location("/x", kNarrow + "\nMTLSAcceptFront lb");
+    d.warns(kPartner + by_certificate + host(accepting), none);
+    d.warns(kPartner + by_certificate + host(tls + accepting), never);
+    for (const std::string& lines : {std::string(), tls}) {
+        d.is_silent_about(kPartner + by_address + host(lines + accepting), "nobody can pass");
+        d.is_silent_about(kPartner + by_address + host(lines + "MTLSAcceptFront lb\n" + gate), "nobody can pass");
+        d.warns(kPartner + by_address + host(lines + accepting + location("/y", kNarrow)), "nobody can pass");
+        d.warns(kPartner + by_address + host(lines + gate), "nobody can pass");
+    }
+}

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "httpd/config/config_tree.hpp"
+#include "httpd/decide/front.hpp"
 #include "httpd/start/section_paths.hpp"
 #include "mtls_authz/base/request_path.hpp"
 #include "mtls_authz/base/text.hpp"
@@ -133,10 +134,46 @@ bool knows_a_ca(const server_rec* s) {
                        [s](const char* name) { return !server_setting(s, name).empty(); });
 }
 
+// Whether clients may pass this gate through a front that needs no certificate itself, with TLS or without.
+bool is_behind_network_front(const GateSection& gate, const server_rec* s, const Policy* policy) {
+    const auto has_network = [policy](const std::string& name) {
+        const Partner* const partner = policy != nullptr ? policy->find(name) : nullptr;
+        return policy == nullptr ||
+               (partner != nullptr && partner->front() != nullptr && !partner->front()->networks.empty());
+    };
+    const auto& fronts = state().front_sections;
+    return std::any_of(fronts.begin(), fronts.end(), [&](const GateSection* front) {
+        const auto& names = front->config->fronts->names;
+        const bool is_elsewhere =
+            is_literal_location(*front) && is_literal_location(gate) && !covers(front->path, gate.path);
+        return !is_elsewhere && accepts_front_in(*front, s) && std::any_of(names.begin(), names.end(), has_network);
+    });
+}
+
+// Gates of this server itself that no certificate can reach. A virtual host may leave those of the main server closed.
+void check_entrance(const server_rec* s, const Policy* policy, bool asks, Findings& findings) {
+    const std::string engine = server_setting(s, "SSLEngine");
+    const bool has_tls = !s->is_virtual || (!engine.empty() && !equal_nocase(engine, "off"));
+    if (has_tls && asks) return;
+    const auto& own = server_config(s).sections;
+    const auto closed = std::find_if(own.begin(), own.end(), [&](const GateSection* section) {
+        const DirConfig& c = *section->config;
+        return (has_gate(c) || c.has_provider || section->authenticates) &&
+               !is_behind_network_front(*section, s, policy);
+    });
+    if (closed == own.end()) return;
+    const std::string host = "the virtual host '" + std::string(host_name(s)) + "' has gates, but ";
+    warn(findings, (*closed)->where,
+         host + (has_tls
+                     ? "never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional"
+                     : "serves no TLS, so nobody can pass them (no-tls), and of fronts only those with network= count: "
+                       "put them into a virtual host with SSLEngine on and SSLVerifyClient optional"));
+}
+
 // Checks directives of other modules that affect the gates of one server. `asked_elsewhere`: virtual hosts that inherit
 // these sections ask for certificates.
-void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, bool asked_elsewhere,
-                        Findings& findings) {
+void check_surroundings(const server_rec* s, const std::vector<const GateSection*>& sections, const Policy* policy,
+                        bool asked_elsewhere, Findings& findings) {
     bool asks = asked_elsewhere;
     const auto look = [&](const ap_directive_t& d) {
         const auto words = config_words(d.args != nullptr ? d.args : "");
@@ -192,11 +229,7 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
                  "' asks for certificates and trusts no CA, so the handshake refuses every one: set MTLSClientCA On, "
                  "or SSLCACertificateFile");
     }
-    const bool has_own = !server_config(s).sections.empty();
-    if (asks || !has_own) return;
-    warn(findings, server_config(s).sections.front()->where,
-         "the virtual host '" + std::string(host_name(s)) +
-             "' has gates, but never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional");
+    check_entrance(s, policy, asks, findings);
 }
 
 // The SSLOptions that leave OptRenegotiate on, by section (null: server level). A word without a sign replaces those
@@ -320,7 +353,7 @@ void check_servers(const server_rec* main_server, const Policy* policy, Findings
         check_order(s, sections, findings);
         check_reach(s, sections, findings);
         check_subversion(s, sections, findings);
-        check_surroundings(s, sections, is_main_server(s) && some_virtual_asks, findings);
+        check_surroundings(s, sections, policy, is_main_server(s) && some_virtual_asks, findings);
     }
 }
 
