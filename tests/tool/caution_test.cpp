@@ -186,3 +186,13 @@ CLAIM(why_offers_to_waive_the_purpose_only_of_certificates_made_for_servers) {
         "pass: a current CRL of the CA that issued CN=api\n    in SSLCARevocationFile or SSLCARevocationPath of "
         "the virtual host x:443, before a restart\n");
 }
+
+CLAIM(why_says_that_live_cas_and_an_identity_are_for_more_than_one_request) {
+    Bench b;
+    const auto& text = mtls::text_of(mtls::HandshakeRefusal::kUnknownCa);
+    const std::string said = b.expect(3, {"why", handshake(text) + "; here " + mtls::kWithClientCa});
+    CHECK_CONTAINS(
+        said, "pass: MTLSClientCA On\n    in the virtual host x:443\n    but the handshake lets in the CAs of all");
+    CHECK_CONTAINS(b.expect(3, {"why", denial(account(mtls::Reason::kUnknownPartner))}),
+                   "in <MTLSPartner acme>\n    but all that this partner may do, the certificate may do then\n");
+}

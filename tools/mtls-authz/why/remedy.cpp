@@ -113,6 +113,10 @@ bool is_about_certificate(const LogLine& log_line) {
            std::find(std::begin(kWords), std::end(kWords), log_line.reason) != std::end(kWords);
 }
 
+constexpr const char* kAllCas =
+    "the handshake lets in the CAs of all partners there, and other rules on SSL_CLIENT_* believe them; for this one "
+    "alone, add its CA to SSLCACertificateFile";
+
 constexpr const char* kSuggest = "mtls-authz suggest CERT.pem --name NAME --anchor CA.pem";
 
 // A trust anchor of the partner that has the CA which issued the certificate, at another time: "" if there is none.
@@ -178,12 +182,12 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     if (is_negated_requirement(log_line.get("directive"))) return {};  // with an edit, it would refuse the client
     const bool is_by_path = word == "wrong-issuer" || word == "not-verified";
     if (log_line.kind == LogLine::Kind::kMisdirected)
-        return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On"};
+        return {"the virtual host " + log_line.get("vhost"), "MTLSClientCA On", kAllCas};
     if (is_handshake(log_line)) {
         const std::string host = "the virtual host " + log_line.get("vhost");
         const std::size_t depth = log_line.sentence.rfind(kVerifyDepth);
         if (word == "too-deep" && depth != std::string::npos) return {host, log_line.sentence.substr(depth)};
-        if (log_line.sentence.ends_with(kWithClientCa)) return {host, "MTLSClientCA On"};
+        if (log_line.sentence.ends_with(kWithClientCa)) return {host, "MTLSClientCA On", kAllCas};
         if (word == "unknown-ca" && log_line.sentence.ends_with(kSentAlone))
             return {block + ", with MTLSClientCA On in the virtual host",
                     "MTLSIntermediate ISSUER.pem where its issuer is an intermediate (better, the client sends it), or "
@@ -213,7 +217,9 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         return {"MTLSCRLFile (mtls-authz fetch with --dry-run says whether it can be had)",
                 "a current CRL of the issuer that detail= names"};
     if (word == "front-not-trusted") return edit_of_front(log_line);
-    if (word == "unknown-partner") return {block, "MTLSIdentity " + selector_of(log_line)};
+    if (word == "unknown-partner")
+        return {block, "MTLSIdentity " + selector_of(log_line),
+                "all that this partner may do, the certificate may do then"};
     if (word == "ambiguous")
         return {"the MTLSIdentity lines of " + claimed, "one selector more, so that only one of them fits"};
     if (word == "suspended") {
