@@ -2,6 +2,7 @@
 # Runs the demo and the tests against httpd with the packages of another Debian, in a chroot of it that is kept:
 # test-debian.sh TARBALL SUITE PROGRAMS JOBS [PACKAGES]. PROGRAMS: a folder with `demo` and `httpd_tests`, built on this
 # machine; they run there if SUITE is not older. PACKAGES: a folder with packages of SUITE; without it they are built.
+# With PART=I/N in the environment, of the tests against httpd the I-th of N parts runs, and what no older Debian can run.
 # Root only; 77 where no such Debian can be made here.
 set -eu
 
@@ -21,4 +22,5 @@ ln -f "$shipped/usr/lib/apache2/modules/mod_mtls_authz.so" "$shipped/usr/bin/mtl
 exec tools/in-debian.sh "$suite" sh -ec '
     tools/setup.sh test
     "$1/demo" "$2/mod_mtls_authz.so" "$2/mtls-authz"
-    "$1/httpd_tests" --jobs "$3" "$2/mod_mtls_authz.so" -instructions -reloads_under_load -another_build -peers_get' sh "$programs" "/src/$shipped" "$jobs"
+    "$1/httpd_tests" --jobs "$3" "$2/mod_mtls_authz.so" $4 -instructions -reloads_under_load -another_build -peers_get' sh "$programs" "/src/$shipped" "$jobs" \
+    "${PART:+@$PART post_quantum}"

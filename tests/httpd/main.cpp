@@ -1,4 +1,4 @@
-// Tests against a real httpd: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|-NAME-PART...]
+// Tests against a real httpd: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|@I/N|-NAME-PART...]
 // --plain: only those that are marked Module::kPlain.
 #include <csignal>
 #include <cstdio>
@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
     std::set<test::Module> modules = {test::Module::kPlain};
     if (!take(words, "--plain")) modules.insert(test::Module::kEither);
     if (jobs == 0 || words.empty()) {
-        return std::fprintf(stderr, "usage: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|-NAME-PART...]\n"), 2;
+        return std::fprintf(stderr, "usage: httpd_tests [--jobs N] [--plain] MODULE [NAME-PART|@I/N|-NAME-PART...]\n"),
+               2;
     }
     std::signal(SIGPIPE, SIG_IGN);
     try {

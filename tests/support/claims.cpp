@@ -7,6 +7,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
 #include <string_view>
 
 extern "C" {
@@ -20,10 +21,25 @@ std::vector<Claim>& claims() {
     return all;
 }
 
+namespace {
+
+// Of `@I/N`: whether the claim with this number is of the I-th of N parts.
+bool is_of_part(std::string_view filter, std::size_t number) {
+    const std::size_t slash = filter.find('/');
+    if (slash == std::string_view::npos) throw std::invalid_argument("not @I/N: " + std::string(filter));
+    const std::size_t part = std::stoul(std::string(filter.substr(1, slash - 1)));
+    const std::size_t parts = std::stoul(std::string(filter.substr(slash + 1)));
+    if (part == 0 || part > parts) throw std::invalid_argument("not @I/N: " + std::string(filter));
+    return number % parts == part - 1;
+}
+
+}  // namespace
+
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters) {
     const auto is_exclusion = [](const std::string& filter) { return filter.starts_with('-'); };
     const bool takes_all = std::all_of(filters.begin(), filters.end(), is_exclusion);
     std::vector<Claim*> out;
+    std::size_t number = 0;
     for (Claim& claim : claims()) {
         const std::string_view name = claim.name;
         bool wanted = takes_all;
@@ -31,11 +47,14 @@ std::vector<Claim*> choose_claims(const std::vector<std::string>& filters) {
         for (const std::string_view filter : filters) {
             if (filter.starts_with('-')) {
                 excluded = excluded || name.find(filter.substr(1)) != std::string_view::npos;
+            } else if (filter.starts_with('@')) {
+                wanted = wanted || is_of_part(filter, number);
             } else {
                 wanted = wanted || name.find(filter) != std::string_view::npos;
             }
         }
         if (wanted && !excluded) out.push_back(&claim);
+        ++number;
     }
     return out;
 }

@@ -65,8 +65,8 @@ inline std::size_t times_in(const std::string& text, const std::string& part) {
     return n;
 }
 
-// The claims whose names contain one of `filters`, in their order; all without such a filter. A filter that starts with
-// '-' excludes the claims whose names contain the rest of it.
+// The claims whose names contain one of `filters`, in their order; all without such a filter. "@I/N" adds the I-th of N
+// parts of all; a filter that starts with '-' excludes the claims whose names contain the rest of it.
 std::vector<Claim*> choose_claims(const std::vector<std::string>& filters);
 struct ClaimOutcome {
     // Also exit statuses; 1 is a sanitizer's, too.
