@@ -78,6 +78,14 @@ std::vector<PathComponent> walk(const std::string& path, WalkedFolder& walked) {
 
 constexpr unsigned kRead = 4, kWrite = 2, kPass = 1;
 
+constexpr std::string_view kStranger = "who is neither root nor who started it";
+
+std::string written_by_acl(const std::string& path, const std::string& who, std::string_view why,
+                           const std::string& entry) {
+    return path + " can be written, by its ACL, by " + who + ", " + std::string(why) + ": setfacl -x " + entry + " " +
+           path;
+}
+
 // Whom the group's bits of the mode let write: these are the mask where there is an ACL, and then a named user can be
 // meant. One is trusted who may also own the file; a group, as without an ACL, with which the server does not run.
 std::string fault_of_group_bits(const PathComponent& component, const FileTrust& trust) {
@@ -95,15 +103,12 @@ std::string fault_of_group_bits(const PathComponent& component, const FileTrust&
         const bool is_trusted = user == 0 || user == trust.starter || user == trust.fetcher;
         if ((permissions & kWrite) == 0 || (is_trusted && !is_run_user)) continue;
         const std::string name = user_name(user);
-        return path + " can be written, by its ACL, by " + name +
-               (is_run_user ? ", as whom the server runs" : ", who is neither root nor who started it") +
-               ": setfacl -x u:" + name + " " + path;
+        return written_by_acl(path, name, is_run_user ? "as whom the server runs" : kStranger, "u:" + name);
     }
     for (const auto& [group, permissions] : acl.groups) {
         if ((permissions & kWrite) == 0 || !trust.runs_with(group)) continue;
         const std::string name = group_name(group);
-        return path + " can be written, by its ACL, by the group " + name +
-               ", with which the server runs: setfacl -x g:" + name + " " + path;
+        return written_by_acl(path, "the group " + name, "with which the server runs", "g:" + name);
     }
     return {};
 }
