@@ -52,7 +52,7 @@ std::vector<long> instructions_per_request(const std::string& lines, const Rules
             CHECK_EQUAL(client.get(paths[at]).status, 200);
         }
     };
-    constexpr int kFew = 50, kMany = 200, kTimes = 3;
+    constexpr int kFew = 50, kMany = 350, kTimes = 3;
     for (const Paths& paths : asked) connect_and_ask(paths, kFew);  // what a process does once
     for (const Paths& paths : asked) {
         for (int i = 0; i < kTimes; ++i) connect_and_ask(paths, kFew);
