@@ -65,10 +65,11 @@ const std::array<ReasonText, kReasonCount> kReasons = {{
      "a proxy, mod_remoteip has to say who asks"},
     {Reason::kNotAllowed, "not-allowed",
      "the partner is known, but this gate does not name it or denies it, or none of its grants fits this path; add it "
-     "with MTLSAllow, or with MTLSGrant behind by-grant, if it may use this place"},
+     "with MTLSAllow, which opens all that its section covers, or with MTLSGrant behind by-grant, if it may use this "
+     "place"},
     {Reason::kMethodNotGranted, "method-not-granted",
-     "the partner may use this place, but not with this method; extend methods=, or the MTLSGrant that grant= names, "
-     "if it may"},
+     "the partner may use this place, but not with this method; if it may, add a line with this method beside the one "
+     "at gate=, or beside the MTLSGrant at grant= with the conditions of that: these may be for others, too"},
     {Reason::kPolicyUnavailable, "policy-unavailable",
      "this process has no policy to decide with; look for the module's errors since the start, and mend the policy "
      "files or restart the server"},
@@ -127,7 +128,8 @@ std::string_view advice_for(Reason reason, std::string_view detail, std::string_
     }
     if (reason == Reason::kNotAllowed && detail == kDetailByGrant) {
         return "the partner is known, but none of its grants fits this path; add an MTLSGrant, if it may use this "
-               "place";
+               "place (where one has this path with an if or %{cert:TYPE} that does not fit this certificate, it may "
+               "not)";
     }
     if (reason != Reason::kWrongIssuer && reason != Reason::kNotVerified) return text_of(reason).sentence;
     switch (path_fault_in(detail)) {
