@@ -87,7 +87,8 @@ CLAIM(a_gate_of_a_whole_url_is_warned_of_unless_a_forward_proxy_takes_urls) {
          {std::tuple{"Location", "https://www.example.com/admin", "write /admin, in the <VirtualHost> of that name"},
           std::tuple{"Location", "http://www.example.com", "write /, in the <VirtualHost>"},
           std::tuple{"Location", "www.example.com:443", "paths begin with '/'"},
-          std::tuple{"LocationMatch", "^https?://www[.]example[.]com/admin", "write '^/', and the path behind it"}}) {
+          std::tuple{"LocationMatch", "^https?://www[.]example[.]com/admin", "write '^/', and the path behind it"},
+          std::tuple{"LocationMatch", "https://www[.]example[.]com/admin", "write '^/', and the path behind it"}}) {
         const std::string gate = section(kind, "\"" + std::string(url) + "\"", kNarrow);
         d.warns(kPartner + gate, never);
         d.warns(kPartner + gate, instead);
@@ -120,6 +121,8 @@ CLAIM(a_gate_of_a_pattern_that_no_path_can_begin_as_is_warned_of) {
                               "^(?!x)y"}) {
         d.is_silent_about(kPartner + gate(regex), never);
     }
+    for (const char* regex : {"(https://[^/]+)?/adm", "https://?adm", "https://a|adm"})
+        d.is_silent_about(kPartner + gate(regex), never);
     d.is_silent_about("MergeSlashes Off\n" + kPartner + gate("^/adm//x"), never);
     d.is_silent_about("RegexDefaultOptions ICASE\n" + kPartner + gate("^admin"), never);
 }

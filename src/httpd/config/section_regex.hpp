@@ -1,4 +1,4 @@
-// What the regular expression of a <LocationMatch> can fit, read without running it.
+// Which paths the regular expression of a section can fit, as far as its text shows.
 #pragma once
 
 #include <string>

@@ -216,7 +216,8 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
         warn(
             findings, sections.front()->where,
             "ProxyRequests On beside gates: what a client asks of a forward proxy is a whole URL, or a host to connect "
-            "to, and no <Location> covers that, so anybody may: put MTLSAllow into <Proxy \"*\"> too, or set "
+            "to, and no <Location> with a path covers that, so anybody may: put MTLSAllow into <Proxy \"*\"> too, or "
+            "set "
             "ProxyRequests Off");
     }
     if (s->is_virtual) {

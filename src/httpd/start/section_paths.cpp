@@ -53,13 +53,23 @@ std::string path_in_url(std::string_view url) {
     return std::string(url.substr(std::min(url.find('/'), url.size())));
 }
 
+constexpr const char* kNoUrl =
+    "it is compared with the path of the request; only at a forward proxy (ProxyRequests On) is that a whole URL: "
+    "write ";
+
+// Whether a pattern needs the "://" of a URL; false if that is not clear.
+bool asks_for_url(std::string_view regex) {
+    const std::size_t at = regex.find("://");
+    if (at == regex.npos || regex.find_first_of("|[") < at || regex.find('(') < at) return false;
+    const std::string_view rest = regex.substr(at + 3);
+    return rest.find('|') == rest.npos && rest.find_first_of("?*{") != 0;
+}
+
 // Why httpd's path, which begins with '/', never begins as this one; "" if it may.
 std::string never_absolute(const std::string& path) {
     if (path.find("://") == std::string::npos) return "paths begin with '/'";
     const std::string rest = path_in_url(path);
-    return "it is compared with the path of the request alone, and a whole URL is one for forward proxies "
-           "(ProxyRequests On) alone: write " +
-           (rest.empty() ? "/" : rest) + ", in the <VirtualHost> of that name";
+    return kNoUrl + (rest.empty() ? std::string("/") : rest) + ", in the <VirtualHost> of that name";
 }
 
 // The same for an escape in it.
@@ -95,11 +105,11 @@ std::string never_matches(const std::string& path) {
 // The same for a regular expression.
 std::string never_fits(const GateSection& s) {
     if (is_forward_proxy()) return "";
+    const bool has_slashes = equal_nocase(server_setting(s.server, "MergeSlashes"), "Off");
+    if (!has_slashes && asks_for_url(s.path)) return std::string(kNoUrl) + "'^/', and the path behind it";
     if (std::string why = anchored_elsewhere(s.path); !why.empty()) return why;
     const std::string& prefix = s.literal_prefix;
-    const bool has_slashes = prefix.find("//") != std::string::npos;
-    if (!prefix.starts_with('/') || (has_slashes && equal_nocase(server_setting(s.server, "MergeSlashes"), "Off")))
-        return "";
+    if (!prefix.starts_with('/') || (has_slashes && prefix.find("//") != std::string::npos)) return "";
     // The last segment may go on.
     const std::string folder = prefix.substr(0, prefix.rfind('/') + 1);
     return never_matches(has_removed_segment(prefix) && !has_removed_segment(folder) ? folder : prefix);
