@@ -196,3 +196,19 @@ CLAIM(why_says_that_live_cas_and_an_identity_are_for_more_than_one_request) {
     CHECK_CONTAINS(b.expect(3, {"why", denial(account(mtls::Reason::kUnknownPartner))}),
                    "in <MTLSPartner acme>\n    but all that this partner may do, the certificate may do then\n");
 }
+
+CLAIM(explain_names_the_grants_that_other_certificates_have) {
+    Bench b;
+    const Identity ca = make_ca("Acme CA");
+    b.file("ca.pem", ca.cert_pem()).file("leaf.pem", make_client("api", "api.acme.example", ca).cert_pem());
+    b.file("p.conf",
+           "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor ca.pem\n"
+           "MTLSGrant GET /orders/* if OU:ops\nMTLSGrant GET /in if CN:api\n</MTLSPartner>\n");
+    const auto ask = [&](int status, const std::string& path) {
+        return b.expect(status, {"explain", "--policy", "p.conf", "--cert", "leaf.pem", "--path", path});
+    };
+    CHECK_CONTAINS(
+        ask(3, "/orders/1"),
+        "MTLSGrant GET /orders/* if OU:ops at p.conf:4 is none for this certificate: it does not fit if OU:ops");
+    CHECK_CONTAINS(ask(0, "/in"), "allow: granted");
+}

@@ -159,3 +159,26 @@ CLAIM(machines_read_what_differs_outside_of_partners) {
                 R"({"change":"gains","line":"MTLSCRL if-present","who":"everybody"},)"
                 R"({"change":"is no longer limited by","line":"MTLSCRL required","who":"everybody"}])");
 }
+
+CLAIM(diff_does_not_know_what_cas_of_mod_ssl_decide) {
+    Bench b;
+    const Identity ca = make_ca("Acme CA"), leaf = make_client("api", "api.acme.example", ca);
+    b.file("ca.pem", ca.cert_pem()).file("certs/a.pem", leaf.cert_pem());
+    b.file("certs/b.pem", make_client("b", "b.example", ca).cert_pem());
+    const auto policy = [&](const std::string& anchor, const std::string& more = "") {
+        return "<MTLSPartner acme>\nMTLSIdentity DNS:api.acme.example\nMTLSTrustAnchor " + anchor + "\n" + more +
+               "</MTLSPartner>\n";
+    };
+    b.file("old.conf", policy("mod_ssl"))
+        .file("new.conf", policy("ca.pem"))
+        .file("same.conf", policy("mod_ssl", "MTLSGrant GET /x\n"));
+    const auto diff = [&](const char* from, const char* to) {
+        return b.expect(1, {"diff", from, to, "--certs", "certs"});
+    };
+    const std::string unknown = "not known (acme, if a CA of mod_ssl's issued it)";
+    CHECK_CONTAINS(diff("old.conf", "new.conf"), "certs/a.pem: was " + unknown + ", is acme\n");
+    CHECK_CONTAINS(diff("new.conf", "old.conf"), "certs/a.pem: was acme, is " + unknown + "\n");
+    // What none of them can let in, and what stays unknown, is no difference.
+    CHECK(diff("old.conf", "same.conf").find("certs/") == std::string::npos);
+    CHECK_CONTAINS(diff("old.conf", "new.conf"), "certs/b.pem: was not-verified, is unknown-partner\n");
+}

@@ -45,15 +45,10 @@ std::vector<std::string> not_asked(const ExplainOptions& options, const Policy& 
 
 // Why the answer is not the server's, where CAs of mod_ssl that are not at hand may let the certificate in; "" if it
 // is.
-std::string doubt_about_cas(const ExplainOptions& options, const Explanation& explanation) {
-    const Identification& who = explanation.who;
-    const bool is_by_path = explanation.reason == Reason::kNotVerified || explanation.reason == Reason::kWrongIssuer;
-    // Where the policy names a CA of the path, mod_ssl's do not count.
-    if (!options.server_cas.empty() || !is_by_path || !who.nearest_ca_key.empty()) return {};
-    const auto found = std::find_if(who.claimed.begin(), who.claimed.end(),
-                                    [](const Partner* partner) { return partner->anchors->uses_mod_ssl; });
-    if (found == who.claimed.end()) return {};
-    return std::string((*found)->name) +
+std::string doubt_about_cas(const ExplainOptions& options, const Identification& who) {
+    const Partner* const partner = options.server_cas.empty() ? partner_by_unseen_cas(who) : nullptr;
+    if (partner == nullptr) return {};
+    return std::string(partner->name) +
            " trusts mod_ssl's CAs: give those of SSLCACertificateFile with --server-ca FILE";
 }
 
@@ -124,7 +119,7 @@ int explain(const ExplainOptions& options) {
     if (!options.at.empty()) explanation.at = format_time(now);
     const auto left = not_asked(options, policy, explanation.who);
     std::string doubt = doubt_about_crls(options, policy, explanation.reason);
-    if (doubt.empty()) doubt = doubt_about_cas(options, explanation);
+    if (doubt.empty()) doubt = doubt_about_cas(options, explanation.who);
     if (options.json) {
         Json out = explanation_json(policy, explanation, left);
         if (!doubt.empty()) set_unknown(out, doubt);

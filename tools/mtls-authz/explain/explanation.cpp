@@ -1,4 +1,6 @@
 
+#include <algorithm>
+
 #include "../terminal.hpp"
 #include "explanation.hpp"
 #include "mtls_authz/base/request_path.hpp"
@@ -15,6 +17,15 @@ std::string other_spelling_of(std::string_view path) {
     }
     if (!is_encoded && path.find('?') == std::string_view::npos) return {};
     return "the path as a request line writes it (--path is taken as decoded, and without a query)";
+}
+
+const Partner* partner_by_unseen_cas(const Identification& who) {
+    const bool is_by_path = who.reason == Reason::kNotVerified || who.reason == Reason::kWrongIssuer;
+    // Where the policy names a CA of the path, mod_ssl's do not count.
+    if (!is_by_path || !who.nearest_ca_key.empty()) return nullptr;
+    const auto found = std::find_if(who.claimed.begin(), who.claimed.end(),
+                                    [](const Partner* partner) { return partner->anchors->uses_mod_ssl; });
+    return found != who.claimed.end() ? *found : nullptr;
 }
 
 std::string describe(const NearMiss& miss) {

@@ -19,6 +19,10 @@ constexpr const char* kFrontsNotAsked =
 // An entry of "not asked" if the path has a query or percent-encoding, as in a request line; otherwise "".
 std::string other_spelling_of(std::string_view path);
 
+// The partner that CAs of mod_ssl may identify a refused certificate as, where none were at hand; null if there is
+// none.
+const Partner* partner_by_unseen_cas(const Identification& who);
+
 // "acme (p.conf:3) nearly fits: CN:api does not, the certificate has ..."
 std::string describe(const NearMiss& miss);
 

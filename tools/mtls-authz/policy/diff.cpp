@@ -3,6 +3,7 @@
 #include <set>
 
 #include "../commands.hpp"
+#include "../explain/explanation.hpp"
 #include "../facts_json.hpp"
 #include "../input.hpp"
 #include "../terminal.hpp"
@@ -230,6 +231,8 @@ struct RefusalSet {
 std::string verdict(const Policy& policy, const PresentedCertificate& certificate, const RefusalSet& refusal_set) {
     const Identification who =
         identify(policy, certificate, {{}, *refusal_set.refusals, *refusal_set.crls, std::time(nullptr)});
+    if (const Partner* const partner = partner_by_unseen_cas(who))
+        return "not known (" + std::string(partner->name) + ", if a CA of mod_ssl's issued it)";
     return std::string(who.reason == Reason::kGranted ? who.partner->name.view() : word_of(who.reason));
 }
 
