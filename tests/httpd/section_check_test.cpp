@@ -391,4 +391,9 @@ CLAIM(a_gate_that_no_certificate_reaches_in_its_virtual_host_is_warned_of) {
         d.warns(kPartner + by_address + host(lines + accepting + location("/y", kNarrow)), "nobody can pass");
         d.warns(kPartner + by_address + host(lines + gate), "nobody can pass");
     }
+    // Those of the main server, where no virtual host has TLS.
+    d.is_silent_about(kPartner + gate, "nobody can pass");
+    d.httpd.set_tls_lines("SSLEngine off\nSSLVerifyClient optional\n");
+    d.warns(kPartner + gate, "has gates, but serves no TLS, so nobody can pass them");
+    d.is_silent_about(kPartner + by_address + accepting, "nobody can pass");
 }

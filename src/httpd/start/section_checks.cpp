@@ -124,10 +124,14 @@ void check_subversion(const server_rec* s, const Sections& sections, Findings& f
     });
 }
 
+bool serves_tls(const server_rec* s) {
+    const std::string engine = server_setting(s, "SSLEngine");
+    return !engine.empty() && !equal_nocase(engine, "off");
+}
+
 // False if the handshake refuses every certificate, since mod_ssl is given no CA.
 bool knows_a_ca(const server_rec* s) {
-    const std::string engine = server_setting(s, "SSLEngine");
-    if (engine.empty() || equal_nocase(engine, "off") || client_ca_of(s) != ClientCaMode::kOff) return true;
+    if (!serves_tls(s) || client_ca_of(s) != ClientCaMode::kOff) return true;
     if (equal_nocase(server_setting(s, "SSLVerifyClient"), "optional_no_ca")) return true;
     static constexpr const char* kSources[] = {"SSLCACertificateFile", "SSLCACertificatePath", "SSLOpenSSLConfCmd"};
     return std::any_of(std::begin(kSources), std::end(kSources),
@@ -152,9 +156,10 @@ bool is_behind_network_front(const GateSection& gate, const server_rec* s, const
 
 // Gates of this server itself that no certificate can reach. A virtual host may leave those of the main server closed.
 void check_entrance(const server_rec* s, const Policy* policy, bool asks, Findings& findings) {
-    const std::string engine = server_setting(s, "SSLEngine");
-    const bool has_tls = !s->is_virtual || (!engine.empty() && !equal_nocase(engine, "off"));
-    if (has_tls && asks) return;
+    bool is_by_tls = serves_tls(s);
+    for (const server_rec* heir = s; is_main_server(s) && heir != nullptr; heir = heir->next)
+        is_by_tls = is_by_tls || serves_tls(heir);
+    if (is_by_tls && asks) return;
     const auto& own = server_config(s).sections;
     const auto closed = std::find_if(own.begin(), own.end(), [&](const GateSection* section) {
         const DirConfig& c = *section->config;
@@ -164,7 +169,7 @@ void check_entrance(const server_rec* s, const Policy* policy, bool asks, Findin
     if (closed == own.end()) return;
     const std::string host = "the virtual host '" + std::string(host_name(s)) + "' has gates, but ";
     warn(findings, (*closed)->where,
-         host + (has_tls
+         host + (is_by_tls
                      ? "never asks for a certificate, so nobody can pass them: add SSLVerifyClient optional"
                      : "serves no TLS, so nobody can pass them (no-tls), and of fronts only those with network= count: "
                        "put them into a virtual host with SSLEngine on and SSLVerifyClient optional"));
