@@ -138,11 +138,28 @@ Edit edit_of_gate(const Denied& denied) {
     return {at_gate(line), allow, reach_of(denied, allow + " methods=" + method_of(line))};
 }
 
+// `is_by_method`: of method-not-granted.
+Edit edit_of_known_client(const Denied& denied, bool is_by_method) {
+    const LogLine& log_line = denied.log_line;
+    const std::string detail = denied.detail(), directive = log_line.get("directive");
+    if (!is_by_method && !directive.empty()) return edit_of_require(denied, directive);
+    if (is_by_method) {
+        const std::string place = log_line.get("grant");
+        return place.empty() ? edit_of_gate(denied) : edit_of_grant_method(denied, place);
+    }
+    if (detail == kDetailDeny)
+        return {at_gate(log_line), "no MTLSDeny for " + denied.name,
+                "take out this name alone; where the line names a group, decide whether the partner stays in it"};
+    if (detail.starts_with(kDetailDeny)) return {at_gate(log_line), "an MTLSDeny of partners that there are", {}};
+    if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return grant_edit(denied, denied.block, "", "");
+    return edit_of_gate(denied);
+}
+
 }  // namespace
 
 Edit edit_of_rule(const LogLine& log_line, const std::string& block, const Places& places) {
     const Denied denied{log_line, block, places};
-    const std::string detail = denied.detail(), directive = log_line.get("directive");
+    const std::string detail = denied.detail();
     if (detail.ends_with(kSentNone) || detail.ends_with(kInOtherCase)) return {};
     // httpd answers it before any access check, so a gate refuses it whatever is granted.
     const bool is_by_method = log_line.reason == "method-not-granted";
@@ -154,17 +171,11 @@ Edit edit_of_rule(const LogLine& log_line, const std::string& block, const Place
                     " is a front: let in for itself, it lets in every client of its own; decide whether its "
                     "clients' certificates count there (MTLSAcceptFront " +
                     denied.name + ")"};
-    if (!is_by_method && !directive.empty()) return edit_of_require(denied, directive);
-    if (is_by_method) {
-        const std::string place = log_line.get("grant");
-        return place.empty() ? edit_of_gate(denied) : edit_of_grant_method(denied, place);
-    }
-    if (detail == kDetailDeny)
-        return {at_gate(log_line), "no MTLSDeny for " + denied.name,
-                "take out this name alone; where the line names a group, decide whether the partner stays in it"};
-    if (detail.starts_with(kDetailDeny)) return {at_gate(log_line), "an MTLSDeny of partners that there are", {}};
-    if (detail == kDetailByGrant || detail.starts_with(kActsBelow)) return grant_edit(denied, block, "", "");
-    return edit_of_gate(denied);
+    Edit out = edit_of_known_client(denied, is_by_method);
+    const bool is_allowing = !out.line.empty() && !detail.starts_with(kDetailDeny);
+    if (denied.partner == nullptr && is_allowing)
+        out.caution += "; and never for a front (MTLSFront), all of whose clients it would let in";
+    return out;
 }
 
 }  // namespace mtls::tool
