@@ -107,9 +107,9 @@ void EventFinder::find_troubles(const FileTroubles& files, std::int64_t now) {
         add(std::move(event));
     }
     for (const auto& [source, since] : files.gone) {
-        // A file that is rewritten in two steps is gone for a moment.
+        // A file that is rewritten in two steps is gone for a moment. The clock may have been set back since.
         constexpr std::int64_t kMoment = 2;
-        if (now - since < kMoment) continue;
+        if (now >= since && now - since < kMoment) continue;
         Event event{EventKind::kRefusalSourceGone, cause_of({"refusal-source-gone", source})};
         event.message =
             "a source of refusals is gone, empty or unreadable: what it said stays in force until it is back (a "

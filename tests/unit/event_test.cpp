@@ -262,6 +262,14 @@ CLAIM(troubles_with_files_are_told_again_once_they_were_over) {
     CHECK(finder.take_ended({}).empty());
 }
 
+CLAIM(a_source_that_is_gone_is_told_though_the_clock_was_set_back) {
+    Ledger& ledger = new_ledger();
+    EventFinder finder{LateRule()};
+    FileTroubles files;
+    files.gone = {{"r.conf", now() + 5 * 3600}};
+    CHECK_EQUAL(found(finder, ledger, {}, files), "refusal-source-gone  \n");
+}
+
 CLAIM(one_unknown_issuer_is_one_cause_however_many_certificates_it_issues) {
     const Made ca = make_ca("Stranger CA"), twin = make_ca("Stranger CA");
     const auto incident = [](const Made& who, const std::string& claimed) {
