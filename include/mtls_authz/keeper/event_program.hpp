@@ -18,7 +18,7 @@ public:
     // `command`: the program and its arguments, from the configuration.
     explicit EventProgram(std::vector<std::string> command) : command_(std::move(command)) {}
 
-    // Runs the program until it and all its descendants end; kills them all after `longest`. The program gets `input`
+    // Runs the program until its process group has ended; kills the group after `longest`. The program gets `input`
     // as standard input and no other descriptor of this process; its output goes to /dev/null. It runs in its own
     // session and process group under a supervisor process, which kills it at the limit even if this process is gone.
     // `runner` holds the supervisor's process id meanwhile; if it holds an earlier one, run() waits for that first.
