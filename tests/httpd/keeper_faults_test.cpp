@@ -20,6 +20,7 @@
 #include "claims.hpp"
 #include "faults.hpp"
 #include "kept_site.hpp"
+#include "lists.hpp"
 
 using namespace test;
 
@@ -175,6 +176,35 @@ CLAIM(a_keeper_that_runs_into_a_limit_keeps_what_is_in_force_and_goes_on_when_it
         becomes([&] { return site.acme(); }, 403, row.what);
         CHECK_EQUAL(site.keeper(), keeper);
     }
+}
+
+CLAIM(a_keeper_without_descriptors_takes_nothing_away, Turn::kAny, Module::kPlain) {
+    CrlSpec spec;
+    spec.revoked.push_back({&world().globex, -1});
+    const std::string list = make_crl(world().globex_ca, spec);
+    Kept site;
+    site.httpd.write("crls/globex.crl", list);
+    site.httpd.write("revoked/more.conf", "MTLSSuspend acme\n");
+    site.run("event", "MTLSCRLFile crls/*.crl\nMTLSRevocationFile revoked/m*.conf\n");
+    CHECK_EQUAL(site.acme() + site.globex(), 806);
+    const pid_t keeper = site.keeper();
+    pause_for(kTakesHold);
+    set_limit(keeper, RLIMIT_NOFILE, 3);
+    // Each file and folder is looked at anew.
+    for (const char* const name : {"crls/globex.crl", "revoked/more.conf", "revoked/list.conf"})
+        site.httpd.write(name, file_text(site.httpd.path(name)) + "\n");
+    site.httpd.write("crls/none.txt", "");
+    site.put("acme.conf", kAcme + "# another\n");
+    CHECK(site.httpd.wait_for_log("Too many open files"));
+    for (int i = 0; i < 2; ++i) stays([&] { return site.acme() + site.globex(); }, 806, "what was in force");
+    for (const pid_t pid : site.children()) kill(pid, SIGKILL);
+    becomes([&] { return site.get(world().acme, "/free/x"); }, 200, "a new child");
+    CHECK_EQUAL(site.acme() + site.globex(), 806);
+    site.httpd.write("revoked/more.conf", "# nobody\n");
+    set_limit(keeper, RLIMIT_NOFILE, {});
+    becomes([&] { return site.acme(); }, 200, "an edit");
+    CHECK_EQUAL(site.globex(), 403);
+    CHECK_EQUAL(site.keeper(), keeper);
 }
 
 CLAIM(a_restart_that_cannot_share_what_is_new_says_what_holds) {
