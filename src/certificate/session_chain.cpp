@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mtls_authz/base/text.hpp"
+#include "mtls_authz/certificate/algorithms.hpp"
 #include "mtls_authz/certificate/certificate_facts.hpp"
 #include "mtls_authz/certificate/decoded_certificates.hpp"
 
@@ -67,6 +68,13 @@ X509Ptr decode_helper(std::string_view der, const std::string& sha256) {
     return der.size() <= kMostCached ? of_process.get(sha256, der) : decode_exactly(der);
 }
 
+// Not a certificate that is only self-issued (a key rollover, RFC 4210 4.4), unless it takes long to see that.
+bool is_root(X509& certificate) {
+    constexpr int kByName = 0, kBySignature = 1;
+    return X509_self_signed(&certificate, kByName) == 1 &&
+           (!costly_key(certificate).empty() || X509_self_signed(&certificate, kBySignature) == 1);
+}
+
 }  // namespace
 
 SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
@@ -87,9 +95,7 @@ SentHelpers useful_helpers(const X509& leaf, const std::vector<X509*>& chain) {
     climb(const_cast<X509&>(leaf), rest, upwards);
     append_namesakes(leaf, rest, upwards);
     for (X509* const candidate : upwards) {
-        // A root is not an intermediate; a certificate that is only self-issued (a key rollover, RFC 4210 4.4) can be.
-        constexpr int kVerifySignature = 1;
-        if (X509_self_signed(candidate, kVerifySignature) == 1) continue;
+        if (is_root(*candidate)) continue;  // not an intermediate
         const std::size_t size = size_of(*candidate);
         if (out.certificates.size() == kMostHelpers || size > room) {
             leave_out(*candidate);
@@ -109,7 +115,8 @@ void put_path_first(const X509& leaf, std::vector<X509*>& chain) {
     X509* below = const_cast<X509*>(&leaf);
     const auto issued = [&below](X509* c) {
         EVP_PKEY* const key = X509_get0_pubkey(c);
-        return key != nullptr && X509_check_issued(c, below) == X509_V_OK && X509_verify(below, key) == 1;
+        return key != nullptr && X509_check_issued(c, below) == X509_V_OK && costly_key(*c).empty() &&
+               X509_verify(below, key) == 1;
     };
     auto first = chain.begin();
     for (std::size_t depth = 0; depth < kMostHelpers; ++depth) {

@@ -35,7 +35,7 @@ public:
         : leaf_(leaf), sent_(std::move(sent)), policy_(policy) {
         constexpr std::size_t kMostLooked = 32;
         if (sent_.size() > kMostLooked) sent_.resize(kMostLooked);
-        std::erase_if(sent_, is_root);
+        std::erase_if(sent_, [this](X509* one) { return is_root(*one, KeyOf::kPeer); });
     }
 
     // The shortest paths first; paths whose CAs are all valid before the others.
@@ -94,7 +94,7 @@ private:
             if (!may_issue(*helper, certificate) || std::any_of(sent_.begin(), sent_.end(), is_same)) continue;
             const bool is_issuer =
                 is_signed_by(certificate, digest, c->spki_sha256, budget_, KeyOf::kUs, [&] { return helper; });
-            if (!is_issuer || is_root(helper)) continue;
+            if (!is_issuer || is_root(*helper, KeyOf::kUs)) continue;
             from_policy_.insert(helper);
             out.push_back(helper);
         }
@@ -106,9 +106,10 @@ private:
         return X509_check_issued(&issuer, &certificate) == X509_V_OK;
     }
     // A root is not an intermediate.
-    static bool is_root(X509* certificate) {
-        constexpr int kVerifySignature = 1;
-        return X509_self_signed(certificate, kVerifySignature) == 1;
+    bool is_root(X509& certificate, KeyOf whose) {
+        return (X509_get_extension_flags(&certificate) & EXFLAG_SS) != 0 &&
+               is_signed_by(certificate, certificate_sha256(certificate), spki_sha256(certificate), budget_, whose,
+                            [&certificate] { return &certificate; });
     }
 
     X509& leaf_;

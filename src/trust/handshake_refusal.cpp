@@ -88,7 +88,7 @@ bool is_only_self_issued(int verify_error, const X509* at) {
     if (verify_error != X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && verify_error != X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
         return false;
     constexpr int kVerifies = 1;
-    return at != nullptr && X509_get_ext_by_NID(at, NID_authority_key_identifier, -1) < 0 &&
+    return at != nullptr && X509_get_ext_by_NID(at, NID_authority_key_identifier, -1) < 0 && costly_key(*at).empty() &&
            X509_self_signed(const_cast<X509*>(at), kVerifies) != 1;
 }
 

@@ -179,7 +179,9 @@ private:
         if (seen_.contains(sha256) || !names_as_issuer(*below.certificate, ca)) return false;
         const std::string key = spki_sha256(ca);
         if (!is_signed_by(*below.certificate, below.sha256, key, budget_, whose, [&] { return &ca; })) {
-            if (std::string unknown = unknown_key(ca); !unknown.empty()) found_.unknown_algorithm = std::move(unknown);
+            std::string fault = unknown_key(ca);
+            if (fault.empty() && whose == KeyOf::kPeer) fault = costly_key(ca);
+            if (!fault.empty()) found_.unknown_algorithm = std::move(fault);
             return false;
         }
         note_twin(found_, presented_, *below.certificate, ca);

@@ -148,3 +148,27 @@ CLAIM(a_pkcs7_without_content_is_no_file_of_certificates) {
         CHECK_EQUAL(decode_crls(bytes).lists.size(), 0U);
     }
 }
+
+// Of the policy, it is asked; of a client, whose made-up certificates could take a processor's time, it is not.
+CLAIM(a_costly_key_is_asked_where_the_policy_names_its_ca_alone) {
+    const std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>> ctx(
+        EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+    BIGNUM* read = nullptr;
+    BN_hex2bn(&read, "10000000000000015");  // 65 bits
+    const BignumPtr exponent(read);
+    EVP_PKEY* made = nullptr;
+    CHECK(EVP_PKEY_keygen_init(ctx.get()) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx.get(), 2048) == 1 &&
+          EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx.get(), exponent.get()) == 1 &&
+          EVP_PKEY_keygen(ctx.get(), &made) == 1);
+    const test::Identity root = make_ca("Root"), sub = make_ca("Sub", &root, EvpPkeyPtr(made)),
+                         leaf = make_client("api", "api.example", sub);
+    Draft draft;
+    draft.file("root.pem", root.cert_pem()).file("sub.pem", sub.cert_pem());
+    const std::string lines = "MTLSIdentity any\nMTLSTrustAnchor root.pem\n";
+    const auto bare = draft.policy(partner("acme", lines));
+    const auto answer = ask(*bare, leaf, {&sub}, now(), {}, {}, {});
+    CHECK_EQUAL(word_of(answer.reason), "not-verified");
+    CHECK_CONTAINS(answer.detail, "with a public exponent of more than 64");
+    const auto named = draft.policy(partner("acme", lines + "MTLSIntermediate sub.pem\n"));
+    CHECK_EQUAL(word_of(ask(*named, leaf, {&sub}, now(), {}, {}, {}).reason), "granted");
+}

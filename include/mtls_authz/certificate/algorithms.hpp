@@ -14,6 +14,9 @@ namespace mtls {
 // algorithm is supported.
 std::string unknown_key(const X509& certificate);
 std::string unknown_signature(const X509& certificate);
+// A clause about a key with which a signature takes far longer to verify than with any that a CA uses, which is why a
+// client's certificates with such keys are not asked; "" for others.
+std::string costly_key(const X509& certificate);
 
 // The name of an ML-DSA or SLH-DSA parameter set ("ML-DSA-65"; FIPS 204 and 205) for a dotted OID, "" for other OIDs;
 // and the list of all these names.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mtls_authz/base/openssl_types.hpp"
+#include "mtls_authz/certificate/algorithms.hpp"
 
 namespace mtls {
 
@@ -59,7 +60,7 @@ bool is_signed_by(const X509& certificate, std::string_view digest, std::string_
 
 // How many signatures one search verifies: certificates cost the peer less to make than us to verify. Each key of the
 // policy or of the server may be tried once, however many CAs have one name; beyond that, and for keys of the peer,
-// there are 64. Signatures in the cache cost nothing.
+// there are 64, without those with a costly_key(). Signatures in the cache cost nothing.
 class SignatureBudget {
 public:
     enum class KeyOf { kPeer, kUs };
@@ -89,7 +90,11 @@ template <class Issuer>
 bool is_signed_by(const X509& certificate, std::string_view digest, std::string_view key_digest,
                   SignatureBudget& budget, SignatureBudget::KeyOf whose, Issuer&& issuer) {
     if (signatures().contains(digest, key_digest)) return true;
-    return budget.take(key_digest, whose) && is_signed_by(certificate, digest, key_digest, issuer);
+    if (!budget.take(key_digest, whose)) return false;
+    const auto& ca = issuer();
+    if (whose == SignatureBudget::KeyOf::kPeer && !costly_key(*ca).empty()) return false;
+    return is_signed_by(
+        certificate, digest, key_digest, [&ca]() -> const auto& { return ca; });
 }
 
 // Whether a certificate is signed with its own key. The name and the key identifiers, by which OpenSSL decides, do not
