@@ -180,7 +180,8 @@ std::string describe_left_out(const std::vector<X509Ptr>& kept, const LeftOut& l
            " bytes count, " + std::to_string(left_out.count) + " more with " + std::to_string(left_out.bytes) +
            " bytes exceed the limit of " + std::to_string(kMostHelpers) + " and " + std::to_string(kMostHelperBytes) +
            " bytes: put those into MTLSIntermediate (" + std::to_string(kMostInTicket) +
-           " bytes are the limit with its certificate)";
+           " bytes are the limit with its certificate); if they are of one path, it is longer than a path may be, and "
+           "one of its CAs has to be the trust anchor (MTLSTrustAnchor)";
 }
 
 }  // namespace mtls

@@ -40,9 +40,12 @@ constexpr const char* kTwoIssuers =
 
 // A probable cause why no CA of the policy was found, or "".
 std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
+    if (nearest.is_too_deep) {
+        return "above the certificate there are more intermediates than the 10 that a path may have; a CA among them "
+               "can "
+               "be the trust anchor (MTLSTrustAnchor)";
+    }
     if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
-    if (nearest.is_too_deep)
-        return "above the certificate there are more intermediates than the 10 that a path may have";
     if (!nearest.unknown_algorithm.empty()) return nearest.unknown_algorithm;
     if (!nearest.faulty_ca.empty()) return nearest.faulty_ca;
     return other_key ? "a CA on the path has the name of a trust anchor and another key" : "";

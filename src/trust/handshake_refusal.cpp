@@ -106,6 +106,9 @@ std::string describe_verify_error(int verify_error, const X509* at) {
     if (handshake_refusal_of(verify_error, at) == HandshakeRefusal::kTooDeep)
         return X509_verify_cert_error_string(X509_V_ERR_CERT_CHAIN_TOO_LONG);
     if (verify_error == X509_V_ERR_APPLICATION_VERIFICATION) return "mod_ssl's OCSP check refused it";
+    // OpenSSL says so of too large a tree of policies, too.
+    if (verify_error == X509_V_ERR_OUT_OF_MEM)
+        return "out of memory, or more certificate policies than OpenSSL processes (1,000 in all)";
     std::string unknown = unknown_algorithm(verify_error, at);
     if (!unknown.empty()) return unknown;
     return X509_verify_cert_error_string(verify_error) +
