@@ -69,45 +69,50 @@ CLAIM(a_keeper_that_was_stopped_over_a_restart_lets_nobody_in_again) {
 
 namespace {
 
-// The site's server, started by nobody: limits stop it, other than one of root.
-class OfNobody {
+// The site's server, started by a command that takes rights away, or by nobody: limits stop it, other than one of root.
+class Restricted {
 public:
-    explicit OfNobody(Kept& site) {
+    explicit Restricted(Kept& site, std::vector<std::string> words = {}) {
+        const bool is_of_nobody = words.empty();
         const passwd* const nobody = getpwnam("nobody");
         CHECK(nobody != nullptr);
         site.httpd.copy_module();
         for (const char* const folder : {"logs", "run"}) {
-            const int changed = chown(site.httpd.path(folder).c_str(), nobody->pw_uid, nobody->pw_gid);
-            CHECK(geteuid() != 0 || changed == 0);
+            if (!is_of_nobody || geteuid() != 0) continue;
+            CHECK_EQUAL(chown(site.httpd.path(folder).c_str(), nobody->pw_uid, nobody->pw_gid), 0);
         }
         site.configure("MTLSRevocationFile revoked/list.conf\n");
-        std::vector<std::string> words = site.httpd.command({"-DFOREGROUND"});
+        const std::vector<std::string> command = site.httpd.command({"-DFOREGROUND"});
+        words.insert(words.end(), command.begin(), command.end());
         std::vector<char*> argv;
         for (std::string& word : words) argv.push_back(word.data());
         argv.push_back(nullptr);
         pid_ = fork();
         if (pid_ == 0) {
             setpgid(0, 0);
-            become_run_user();
+            if (is_of_nobody) become_run_user();
             execvp(argv[0], argv.data());
             _exit(127);
         }
         becomes([&] { return status_at(site, world().acme); }, 200, "it serves");
     }
-    ~OfNobody() {
+    ~Restricted() {
         kill(pid_, SIGTERM);
         for (int i = 0; i < 400 && waitpid(pid_, nullptr, WNOHANG) == 0; ++i) pause_for(std::chrono::milliseconds(25));
         kill(-pid_, SIGKILL);
     }
-    OfNobody(const OfNobody&) = delete;
-    OfNobody& operator=(const OfNobody&) = delete;
+    Restricted(const Restricted&) = delete;
+    Restricted& operator=(const Restricted&) = delete;
 
     pid_t pid() const { return pid_; }
     bool runs() const { return waitpid(pid_, nullptr, WNOHANG) == 0; }
-    bool has_keeper() const {
-        const auto all = children_of(pid_);
-        return std::any_of(all.begin(), all.end(),
-                           [](const auto& child) { return child.second.find("(mtls-keeper)") != std::string::npos; });
+    std::vector<pid_t> keepers() const {
+        std::vector<pid_t> out;
+        for (const auto& [pid, stat] : children_of(pid_)) {
+            const bool is_ended = stat.find(") Z ") != std::string::npos;
+            if (stat.find("(mtls-keeper)") != std::string::npos && !is_ended) out.push_back(pid);
+        }
+        return out;
     }
 
 private:
@@ -116,9 +121,31 @@ private:
 
 }  // namespace
 
+CLAIM(a_keeper_that_a_restart_cannot_end_ends_by_itself, Turn::kAny, Module::kPlain) {
+    if (geteuid() != 0) return;
+    for (const bool is_stopped : {true, false}) {
+        Kept site;
+        const Restricted server(site, {"setpriv", "--bounding-set=-kill"});
+        CHECK_EQUAL(status_at(site, world().globex), 200);
+        CHECK_EQUAL(server.keepers().size(), 1U);
+        const pid_t old = server.keepers().front();
+        add_to_httpd_conf(site, revocation_of(world().globex));
+        if (is_stopped) stop(old);
+        kill(server.pid(), SIGUSR1);
+        becomes([&] { return status_at(site, world().globex); }, 403, "a restart");
+        const auto all = server.keepers();
+        CHECK(!is_stopped || std::find(all.begin(), all.end(), old) != all.end());
+        kill(old, SIGCONT);
+        stays([&] { return status_at(site, world().globex); }, 403, "the old one goes on");
+        becomes([&] { return static_cast<int>(server.keepers().size()); }, 1, "one keeper");
+        CHECK(server.keepers().front() != old);
+        CHECK_EQUAL(status_at(site, world().acme), 200);
+    }
+}
+
 CLAIM(what_a_restart_cannot_hand_out_is_not_answered_by_what_was_in_force_before, Turn::kAny, Module::kPlain) {
     Kept site;
-    const OfNobody server(site);
+    const Restricted server(site);
     CHECK_EQUAL(status_at(site, world().globex), 200);
     TlsClient held(site.httpd.port(), as(world().globex));
     CHECK_EQUAL(held.get("/gate/x").status, 200);
@@ -139,7 +166,7 @@ CLAIM(what_a_restart_cannot_hand_out_is_not_answered_by_what_was_in_force_before
 
 CLAIM(a_restart_that_can_start_no_keeper_ends_no_server, Turn::kAny, Module::kPlain) {
     Kept site;
-    const OfNobody server(site);
+    const Restricted server(site);
     CHECK_EQUAL(status_at(site, world().globex), 200);
     const int before = status_at(site, world().acme);
     CHECK_EQUAL(before, 200);
@@ -149,10 +176,10 @@ CLAIM(a_restart_that_can_start_no_keeper_ends_no_server, Turn::kAny, Module::kPl
     CHECK(site.httpd.wait_for_log("the keeper cannot be started"));
     pause_for(kTakesHold);
     CHECK(server.runs());
-    CHECK(!server.has_keeper());
+    CHECK(server.keepers().empty());
     CHECK(status_at(site, world().globex) != 200);
     set_limit(server.pid(), RLIMIT_NPROC, {});
-    becomes([&] { return server.has_keeper() ? 1 : 0; }, 1, "another try");
+    becomes([&] { return server.keepers().empty() ? 0 : 1; }, 1, "another try");
     becomes([&] { return status_at(site, world().acme); }, 200, "it serves");
     CHECK_EQUAL(status_at(site, world().globex), 403);
 }
