@@ -3,9 +3,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/xattr.h>
-#endif
 
 #include <cerrno>
 #include <csignal>
@@ -22,7 +19,11 @@
 #include "mtls_authz/base/text.hpp"
 #include "mtls_authz/keeper/live_policy.hpp"
 #include "mtls_authz/load/policy_source.hpp"
+#include "mtls_authz/system/system.hpp"
 #include "policy_draft.hpp"
+#ifdef MTLS_AUTHZ_LINUX
+#include <sys/xattr.h>
+#endif
 
 using namespace test;
 namespace fs = std::filesystem;
@@ -101,7 +102,7 @@ CLAIM(whoever_could_write_a_file_or_a_folder_on_the_way_is_named_with_the_cure) 
     CHECK(!is_readable_by_run_user(f / "a.conf", trust));
 }
 
-#ifdef __linux__
+#ifdef MTLS_AUTHZ_LINUX
 
 namespace {
 
