@@ -397,3 +397,23 @@ CLAIM(a_gate_that_no_certificate_reaches_in_its_virtual_host_is_warned_of) {
     d.warns(kPartner + gate, "has gates, but serves no TLS, so nobody can pass them");
     d.is_silent_about(kPartner + by_address + accepting, "nobody can pass");
 }
+
+CLAIM(auth_merging_or_beside_lines_that_ask_for_partners_is_warned_of) {
+    Draft d;
+    const std::string warning = "AuthMerging Or: a request then passes by the Require lines of any section";
+    const auto merged = [](const std::string& lines) { return location("/m/in", "AuthMerging Or\n" + lines); };
+    d.warns(kPartner + merged("Require mtls-partner p\n"), warning);
+    d.warns(kPartner + location("/m", "Require mtls-partner p\n") + merged("Require ip 127.0.0.1\n"), warning);
+    d.warns(kPartner + location("/m", "AuthType MTLS\nAuthName x\nRequire valid-user\n") + merged("Require local\n"),
+            warning);
+    d.is_silent_about(kPartner + location("/m", "MTLSAllow partner p\n") + merged("Require local\n"), warning);
+    d.is_silent_about(kPartner + location("/m/in", "AuthMerging And\nRequire mtls-partner p\n"), warning);
+    // What the warning says.
+    Site site;
+    site.start(
+        location("/m", "Require mtls-partner acme\n") + merged("Require mtls-group customers\n") +
+        location("/n", "<RequireAny>\nRequire mtls-partner acme\nRequire mtls-group customers\n</RequireAny>\n"));
+    CHECK(site.get(nullptr, "/m/in/x").status != 403);
+    CHECK_EQUAL(site.get(nullptr, "/m/x").status, 403);
+    CHECK_EQUAL(site.get(nullptr, "/n/x").status, 403);
+}

@@ -109,6 +109,27 @@ bool authenticates_by_certificate(const ap_directive_t& d) {
     return !words.empty() && equal_nocase(words.front(), "MTLS");
 }
 
+bool is_asked_by_httpd(const ap_directive_t& d) {
+    if (authenticates_by_certificate(d)) return true;
+    const auto words =
+        equal_nocase(d.directive, "Require") && d.args != nullptr ? config_words(d.args) : std::vector<std::string>();
+    return std::any_of(words.begin(), words.end(), [](const auto& word) { return lower(word).starts_with("mtls-"); });
+}
+
+// What httpd asks of its own, beside a line of another module.
+void check_merging(Findings& findings) {
+    if (!is_any_directive(is_asked_by_httpd)) return;
+    for_every_directive([&findings](const ap_directive_t& d) {
+        if (!equal_nocase(d.directive, "AuthMerging") || d.args == nullptr || !equal_nocase(trim(d.args), "Or")) return;
+        findings.push_back({Diagnostic::Severity::kWarning, place_of(&d),
+                            "AuthMerging Or: a request then passes by the Require lines of any section that covers it, "
+                            "also by Require "
+                            "all granted of a <Directory>, and Require mtls-* of these sections refuses nobody; write "
+                            "the alternatives "
+                            "into one <RequireAny>, without AuthMerging"});
+    });
+}
+
 bool has_own_gates(const server_rec* s) {
     const auto& sections = server_config(s).sections;
     bool has = std::any_of(sections.begin(), sections.end(), [](const GateSection* section) {
@@ -272,6 +293,7 @@ int check_configuration(server_rec* main_server) {
         check_depths(main_server, *s.policy, findings);
     }
     check_sections(main_server, s.policy.get(), findings);
+    check_merging(findings);
     check_version(findings);
     check_tree(main_server, findings);
     check_event_program(findings);
