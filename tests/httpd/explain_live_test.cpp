@@ -40,6 +40,24 @@ CLAIM(explain_live_asks_gates_and_refusals_of_the_server) {
     CHECK(site.answer_json("acme", "/gate/x")["generation"] != before);
 }
 
+CLAIM(explain_live_knows_keys_that_no_handshake_takes) {
+    const World& w = world();
+    CertSpec spec;
+    spec.subject = {{"CN", "api"}};
+    spec.san = {{GEN_DNS, "api.acme.example"}};
+    ToolSite site;
+    site.start("");
+    for (const auto& [curve, is_taken] :
+         {std::pair("P-384", true), std::pair("brainpoolP256r1", false), std::pair("secp256k1", false)}) {
+        const Identity who = issue(spec, &w.acme_ca, mtls::EvpPkeyPtr(EVP_EC_gen(curve)));
+        site.httpd.write("certs/odd.pem", who.cert_pem());
+        const std::string answer = site.answer("odd", "/gate/x");
+        CHECK_EQUAL(answer == "allow: granted", is_taken);
+        CHECK_EQUAL(answer.find("not known: TLS 1.3 takes no key of this kind") == 0, !is_taken);
+        CHECK_EQUAL(site.get(who) == 200, is_taken);
+    }
+}
+
 CLAIM(explain_live_asks_for_the_address_where_it_decides) {
     ToolSite site;
     site.put("acme.conf", partner("acme",

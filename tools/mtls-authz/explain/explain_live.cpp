@@ -23,6 +23,9 @@ std::string doubt_about_asking(const MappedHost& host) {
            " does: only httpd can tell whether that applies";
 }
 
+// Of elliptic curves, TLS 1.3 has these three alone, and TLS 1.2 without settings of its own, too.
+bool is_curve_of_tls(const std::string& curve) { return curve == "P-256" || curve == "P-384" || curve == "P-521"; }
+
 // Whether the handshake at `at` accepts the certificate by mod_ssl's CAs, and by live anchors where this host has
 // MTLSClientCA: "", or why that is uncertain.
 std::string doubt_about_handshake(const InForce& now, const MappedHost& host, const ServerCas& server,
@@ -30,6 +33,12 @@ std::string doubt_about_handshake(const InForce& now, const MappedHost& host, co
     constexpr int kNoSsl = 0;  // the index of the callback's own data: there is no SSL*
     if (host.checks_crls) return "mod_ssl asks CRLs of its own in the handshake (SSLCARevocationCheck)";
     if (host.asks_ocsp) return "mod_ssl asks an OCSP responder in the handshake (SSLOCSPEnable)";
+    const KeyType& key = client.facts.key;
+    if (key.algorithm == "EC" && !is_curve_of_tls(key.curve)) {
+        return "TLS 1.3 takes no key of this kind (" + key.text() +
+               "), and TLS 1.2 only with SSLOpenSSLConfCmd Groups that name the curve: the client sends no certificate "
+               "then, or its handshake fails";
+    }
     const ErrorQueueGuard errors;
     const X509StorePtr store(X509_STORE_new());
     const X509StoreCtxPtr ctx(X509_STORE_CTX_new());
