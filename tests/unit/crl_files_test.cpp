@@ -360,6 +360,15 @@ CLAIM(what_one_list_throws_holds_up_no_other_and_is_tried_again) {
     CHECK_EQUAL(said.size(), 2U);
     files.look(known, known, said);
     CHECK_EQUAL(ask(*files.crls(), p.good, p.ca), "revoked");
+    // Where nothing else has changed, too.
+    Folder other;
+    other.write("a.crl", test::make_crl(a, {}));
+    CrlFiles alone;
+    alone.watch({other.files("*.crl")}, known);
+    alone.look(failing, known, said);
+    other.write("b.crl", test::make_crl(p.ca, {{{&p.bad, -1}}}));
+    CHECK(alone.look(failing, known, said));
+    CHECK_EQUAL(ask(*alone.crls(), p.bad, p.ca), "stale");
 }
 
 CLAIM(an_unusable_list_with_nothing_before_it_is_stale) {
