@@ -141,8 +141,8 @@ std::vector<X509Ptr> CrlSignerSearch::named(const std::string& name, std::size_t
     for (X509Ptr& ca : context_.trusted_files(name)) {
         if (!is_among(*ca, out)) out.push_back(std::move(ca));
     }
-    // A client's helper must have a path before a list is verified with it: the list caches its signer, and a client
-    // could send a stranger's key.
+    // A client's helper must have a path before a list is verified with it: the list remembers its signers, and a newer
+    // list replaces it only if it has them all.
     for (const X509Ptr& helper : context_.presented) {
         const bool is_new = bears(*helper, name) && !is_among(*helper, out);
         if (is_new && classify(*helper, certificate) > CrlSigner::kCircular) out.push_back(share(*helper));

@@ -128,6 +128,28 @@ CLAIM(a_second_key_of_a_lists_signature_takes_the_list_from_no_signer) {
     }
 }
 
+// A list that the stranger's key is remembered of would stay beside each newer one.
+CLAIM(a_strangers_second_key_sent_by_a_client_is_not_remembered_of_a_list) {
+    const test::Identity root = ca_named("Root", nullptr), other = ca_named("Other", nullptr),
+                         ca = ca_named("CA", &root);
+    const test::Identity bad = make_client("b", "b.example", ca);
+    X509CrlPtr list = make_list(list_by(ca, {&bad}));
+    const test::Identity second = ca_with("CA", second_key_of(*list, ca), other);
+    const Site site(root.cert_pem());
+    const CasByName known = [&](const std::string& name) {
+        std::vector<X509Ptr> out;
+        if (name == read_name(*X509_get_subject_name(ca.cert.get())).canonical) out.push_back(share(*ca.cert));
+        return out;
+    };
+    CrlSet crls;
+    CHECK_EQUAL(crls.add(Crl::read(std::move(list)).value(), known, now()), "");
+    CHECK_EQUAL(Site::word(*site.lax, bad, crls, {&ca, &second}), "revoked");
+    ListSpec newer = list_by(ca, {&bad});
+    newer.number = 2;
+    CHECK_EQUAL(crls.add(Crl::read(make_list(newer)).value(), known, now()), "");
+    CHECK_EQUAL(crls.size(), 1U);
+}
+
 CLAIM(a_certificate_that_two_anchors_keys_verify_is_nobodys) {
     const test::Identity ca = ca_named("CA", nullptr), other = ca_named("Other", nullptr);
     CertSpec spec = client_spec("api");
