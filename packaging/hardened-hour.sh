@@ -45,7 +45,7 @@ metric() { curl -s 'http://localhost/mtls-status?format=prometheus' | sed -n "s/
 keeper_is_up() { [ "$(metric mtls_authz_keeper_up)" = 1 ]; }
 # What the module says at `warn` or worse, but for denials, the broken policy, the keeper that was killed, and the grant that
 # `mtls-authz suggest` writes.
-complaints() { grep -E '\[mtls_authz:(warn|error|crit|alert|emerg)\]' /var/log/apache2/error.log | grep -vE 'denied |broken\.conf|policy files are refused|the keeper has ended|no gate asks for it'; }
+complaints() { grep -E '\[mtls_authz:(warn|error|crit|alert|emerg)\]' /var/log/apache2/error.log | grep -vE 'denied |broken\.conf|policy files are refused|the keeper has ended|no gate asks for it|no file fits yet'; }
 
 suspends() {
     printf '%s\n' "$1" >/etc/apache2/mtls/revoked/.new
