@@ -23,8 +23,12 @@ std::string doubt_about_asking(const MappedHost& host) {
            " does: only httpd can tell whether that applies";
 }
 
-// Of elliptic curves, TLS 1.3 has these three alone, and TLS 1.2 without settings of its own, too.
-bool is_curve_of_tls(const std::string& curve) { return curve == "P-256" || curve == "P-384" || curve == "P-521"; }
+// Of elliptic curves, TLS 1.3 has NIST's three, and with OpenSSL 3.2 those of Brainpool (RFC 8734).
+bool is_curve_of_tls(const std::string& curve) {
+    constexpr unsigned long kWithBrainpool = 0x30200000;
+    return curve == "P-256" || curve == "P-384" || curve == "P-521" ||
+           (curve.starts_with("brainpool") && OpenSSL_version_num() >= kWithBrainpool);
+}
 
 // Whether the handshake at `at` accepts the certificate by mod_ssl's CAs, and by live anchors where this host has
 // MTLSClientCA: "", or why that is uncertain.
