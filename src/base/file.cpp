@@ -206,7 +206,8 @@ Lack lack_of(const PathComponent& component, bool is_last, const FileTrust& trus
     if (info.st_uid == trust.run_user) return {'u', wanted & ~(info.st_mode >> 6U)};
     const bool is_of_group = trust.runs_with(info.st_gid);
     const Lack by_mode = is_of_group ? Lack{'g', wanted & ~(info.st_mode >> 3U)} : Lack{'o', wanted & ~info.st_mode};
-    // Whoever an ACL names gets no more than its mask, which the group's bits are then.
+    // The group bits show the mask of an ACL, and no entry grants more than the mask: without all wanted bits there,
+    // the ACL need not be read.
     AccessAcl acl;
     const bool may_be_named = (wanted & (info.st_mode >> 3U)) == wanted;
     if (!may_be_named || read_access_acl(component.path, acl) != AclAnswer::kRead) return by_mode;

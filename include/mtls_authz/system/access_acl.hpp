@@ -10,9 +10,10 @@
 
 namespace mtls {
 
-// Permissions as in the last digit of a mode: 4 read, 2 write, 1 execute. Those of the mask are taken into account. The
-// group's bits of a file's mode are the mask where it has an ACL: without such a bit, nobody but the owner and others
-// has that permission.
+// Permissions as in the last digit of a mode: 4 read, 2 write, 1 execute. The ACL's mask is already applied to them.
+//
+// Where a file has an ACL, the group bits of its mode show that mask, and not what the owning group may do. A
+// permission that the group bits lack is therefore denied to the owning group and to everybody whom the ACL names.
 struct AccessAcl {
     unsigned owning_group = 0;
     std::vector<std::pair<uid_t, unsigned>> users;

@@ -85,14 +85,14 @@ struct CrlIdentity {
     bool supersedes(const CrlIdentity& other) const;
 };
 
-// One CRL. Immutable except for what is cached of keys; thread-safe.
+// One CRL. Thread-safe: after construction, only its cache of the keys that were tried changes.
 class Crl {
 public:
     // Takes ownership of the decoded list. An error for lists that RFC 5280 excludes if they are not understood:
     // unknown critical extensions, attribute certificates, a contradictory scope.
     static Result<std::shared_ptr<const Crl>> read(X509CrlPtr decoded);
-    // A list whose record was written by keep(). `before`: the same list in the previous generation, to reuse what is
-    // known of keys; may be null.
+    // A list whose record was written by keep(). `before`: the same list in the previous generation, or null. Its cache
+    // of keys is copied.
     explicit Crl(std::shared_ptr<const CrlRecord> record, const Crl* before = nullptr);
     // Its record in this arena, with the keys that have verified it so far.
     CrlRecord keep(Arena& arena) const;

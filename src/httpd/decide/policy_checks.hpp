@@ -9,8 +9,8 @@
 namespace mtls::httpd {
 
 // Reports partners and groups that gates name and the policy does not define. An undefined partner in MTLSDeny is an
-// error, because the gate denies everybody (missing_partner()). Every other undefined name is a warning. An undefined
-// group in MTLSDeny denies nobody.
+// error, because the gate denies everybody (missing_partner()). Every other undefined name is a warning, also that of a
+// group in MTLSDeny: the gate then denies nobody by that name.
 void check_gate_names(const Policy& policy, std::vector<Diagnostic>& findings);
 
 // Reports partners whose MTLSPurpose serverAuth ends soon by MTLSWarn.

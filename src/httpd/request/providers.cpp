@@ -229,8 +229,8 @@ const char* parse_requirement(cmd_parms* cmd, const char* line, const void** par
         if (!requirement) return failure(cmd, requirement.error());
         requirement.value()->rules.front().where = place_of(cmd->directive);
         for (const std::string& text : requirement.value()->warnings) {
-            // A `Require not` whose selector no certificate can fit is an error, because it would refuse nobody.
-            // MTLSRevoke treats such a selector in the same way.
+            // A selector that fits no certificate: behind `Require not` it would refuse nobody, which is an error, as
+            // it is in MTLSRevoke.
             if (requirement.value()->is_refusing) return failure(cmd, requirement.value()->text + ": " + text);
             state().gate_warnings.push_back(
                 {Diagnostic::Severity::kWarning, place_of(cmd->directive), "Require mtls-identity: " + text});
