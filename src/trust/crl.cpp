@@ -22,11 +22,6 @@ using PointsPtr = std::unique_ptr<CRL_DIST_POINTS, FreeWith<CRL_DIST_POINTS_free
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
 using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
 
-EvpPkeyPtr share_key(EVP_PKEY& key) {
-    EVP_PKEY_up_ref(&key);
-    return EvpPkeyPtr(&key);
-}
-
 constexpr long kRemoveFromCrl = 8;  // RFC 5280 5.3.1
 
 // Compares numbers in the form of serial_key().
@@ -137,13 +132,14 @@ namespace {
 // Builds the record of a list.
 class CrlReader {
 public:
-    explicit CrlReader(X509_CRL& list, Arena& arena) : list_(&list), arena_(arena) {}
+    explicit CrlReader(X509_CRL& list, Arena& arena)
+        : list_(&list), whole_(encode(i2d_X509_CRL, list)), arena_(arena) {}
 
     Result<const CrlRecord*> read() {
         const DistinguishedName issuer = read_name(*X509_CRL_get_issuer(list_));
         record_.issuer = arena_.keep(issuer.canonical);
         record_.issuer_text = arena_.keep(issuer.text());
-        record_.digest = arena_.keep(sha256(encode(i2d_X509_CRL, *list_)));
+        record_.digest = arena_.keep(sha256(whole_));
         for (const auto step : {&CrlReader::read_dates, &CrlReader::read_extensions, &CrlReader::read_scope,
                                 &CrlReader::read_entries, &CrlReader::read_signature}) {
             const std::string fault = (this->*step)();
@@ -268,14 +264,13 @@ private:
         X509_CRL_get0_signature(list_, &signature, &algorithm);
         int hash = NID_undef, key = NID_undef;
         const bool is_known = OBJ_find_sigid_algs(OBJ_obj2nid(algorithm->algorithm), &hash, &key) == 1;
-        const std::string whole = encode(i2d_X509_CRL, *list_);
         const bool has_plain_hash = is_known && (key == NID_rsaEncryption || key == NID_X9_62_id_ecPublicKey);
         const EVP_MD* const md = has_plain_hash ? EVP_get_digestbynid(hash) : nullptr;
-        const auto list = DerReader(whole).next();
+        const auto list = DerReader(whole_).next();
         const auto part = list ? DerReader(list->content).next() : std::nullopt;
         constexpr int kUnusedBits = 7;  // with some, OpenSSL refuses the signature
         if (md == nullptr || !part || (signature->flags & kUnusedBits) != 0) {
-            record_.whole = arena_.keep(whole);
+            record_.whole = arena_.keep(whole_);
             return {};
         }
         std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -306,6 +301,7 @@ private:
     }
 
     X509_CRL* list_;
+    const std::string whole_;  // DER
     Arena& arena_;
     CrlRecord record_;
 };
@@ -330,24 +326,18 @@ Crl::Crl(std::shared_ptr<const CrlRecord> record, const Crl* before) : record_(s
     const CrlRecord& r = *record_;
     id_ = {string_of(r.issuer), string_of(r.issuer_text), string_of(r.digest), string_of(r.scope),
            string_of(r.number), string_of(r.base_number), r.this_update};
-    const ErrorQueueGuard errors;
-    for (const CrlRecord::Signer& signer : r.signers) {
-        const auto* at = bytes_of(signer.key).data();
-        EvpPkeyPtr key(d2i_PUBKEY(nullptr, &at, static_cast<long>(signer.key.size())));
-        if (key) signers_.emplace(string_of(signer.sha256), std::move(key));
-    }
+    for (const CrlRecord::Signer& signer : r.signers) signers_.emplace(string_of(signer.sha256), string_of(signer.key));
     if (before == nullptr) return;
     const std::lock_guard lock(before->mutex_);
     others_ = before->others_;
-    for (const auto& [digest, key] : before->signers_) signers_.emplace(digest, share_key(*key));
+    signers_.insert(before->signers_.begin(), before->signers_.end());
 }
 
 CrlRecord Crl::keep(Arena& arena) const {
     CrlRecord out = record_->keep(arena);
     std::vector<CrlRecord::Signer> signers;
     const std::lock_guard lock(mutex_);
-    for (const auto& [digest, key] : signers_)
-        signers.push_back({arena.keep(digest), arena.keep(encode(i2d_PUBKEY, *key))});
+    for (const auto& [digest, key] : signers_) signers.push_back({arena.keep(digest), arena.keep(key)});
     out.signers = arena.keep(signers);
     return out;
 }
@@ -383,13 +373,17 @@ bool Crl::verifies_by(EVP_PKEY& key) const {
                            bytes_of(r.signed_digest).data(), r.signed_digest.size()) == 1;
 }
 
-bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
+// `decode` returns the key, or null; called only if nothing is known of it yet.
+template <class Decode>
+bool Crl::try_key(const std::string& digest, Decode decode) const {
     const std::lock_guard lock(mutex_);
     if (signers_.contains(digest)) return true;
-    if (key == nullptr || others_.contains(digest)) return false;
+    if (others_.contains(digest)) return false;
     const ErrorQueueGuard errors;
+    const EvpPkeyPtr key = decode();
+    if (!key) return false;
     if (verifies_by(*key)) {
-        signers_.emplace(digest, share_key(*key));
+        signers_.emplace(digest, encode(i2d_PUBKEY, *key));
         return true;
     }
     constexpr std::size_t kMostRemembered = 64;
@@ -398,29 +392,32 @@ bool Crl::try_key(EVP_PKEY* key, const std::string& digest) const {
 }
 
 std::string Crl::signer_in(const X509& certificate) const {
-    const ErrorQueueGuard errors;
-    EVP_PKEY* const key = X509_get0_pubkey(&certificate);
     std::string digest = key_sha256(certificate);
-    // The digest is of the key in each of its encodings, so the result must not depend on that: under id-RSASSA-PSS, it
-    // would verify no other signatures.
-    EvpPkeyPtr plain;
-    const bool is_pss = key != nullptr && EVP_PKEY_is_a(key, "RSA-PSS") == 1;
-    if (is_pss) {
+    const auto decode = [&certificate] {
+        EvpPkeyPtr key(X509_get_pubkey(const_cast<X509*>(&certificate)));
+        if (!key || EVP_PKEY_is_a(key.get(), "RSA-PSS") != 1) return key;
+        // The digest is of the key in each of its encodings, so the result must not depend on that: under
+        // id-RSASSA-PSS, it would verify no other signatures.
         const std::string_view encoded = octets_of(*X509_get0_pubkey_bitstr(&certificate));
         const auto* at = bytes_of(encoded).data();
-        plain.reset(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(encoded.size())));
-    }
-    return try_key(is_pss ? plain.get() : key, digest) ? digest : std::string();
+        return EvpPkeyPtr(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(encoded.size())));
+    };
+    return try_key(digest, decode) ? digest : std::string();
 }
 
 bool Crl::signed_by_signers_of(const Crl& other) const {
     if (&other == this) return !is_unverified();
-    std::vector<std::pair<std::string, EvpPkeyPtr>> keys;
+    std::map<std::string, std::string> keys;
     {
         const std::lock_guard lock(other.mutex_);
-        for (const auto& [digest, key] : other.signers_) keys.emplace_back(digest, share_key(*key));
+        keys = other.signers_;
     }
-    const auto signed_it = [this](const auto& key) { return try_key(key.second.get(), key.first); };
+    const auto signed_it = [this](const auto& signer) {
+        return try_key(signer.first, [&key = signer.second] {
+            const auto* at = bytes_of(key).data();
+            return EvpPkeyPtr(d2i_PUBKEY(nullptr, &at, static_cast<long>(key.size())));
+        });
+    };
     return !keys.empty() && std::count_if(keys.begin(), keys.end(), signed_it) == std::ssize(keys);
 }
 

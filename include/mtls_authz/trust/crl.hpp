@@ -115,7 +115,6 @@ public:
     static constexpr unsigned kAllReasons = 0x1fe;
     std::optional<unsigned> reasons_about(const CrlSubject& subject) const;
 
-    const CrlIdentity& identity() const { return id_; }
     bool is_newer_than(const Crl& other) const { return id_.is_newer_than(other.id_); }
     bool same_scope(const Crl& other) const { return id_.same_scope(other.id_); }
     bool is_delta() const { return id_.is_delta(); }
@@ -136,7 +135,8 @@ public:
     std::size_t size() const { return record_->size(); }
 
 private:
-    bool try_key(EVP_PKEY* key, const std::string& digest) const;
+    template <class Decode>
+    bool try_key(const std::string& digest, Decode decode) const;
     bool verifies_by(EVP_PKEY& key) const;
     bool has_point(const std::string& name) const;
 
@@ -144,9 +144,9 @@ private:
     CrlIdentity id_;  // of record_
 
     mutable std::mutex mutex_;
-    mutable X509CrlPtr whole_;                           // of record_->whole; decoded when first needed
-    mutable std::map<std::string, EvpPkeyPtr> signers_;  // by SHA-256
-    mutable std::set<std::string> others_;               // SHA-256 of keys that did not sign it
+    mutable X509CrlPtr whole_;                            // of record_->whole; decoded when first needed
+    mutable std::map<std::string, std::string> signers_;  // SHA-256 and SubjectPublicKeyInfo of keys that signed it
+    mutable std::set<std::string> others_;                // SHA-256 of keys that did not
 };
 
 // Whether its keyUsage, if present, has cRLSign (RFC 5280 6.3.3 (f)).
