@@ -5,9 +5,11 @@
 #include <openssl/ecdsa.h>
 #include <openssl/obj_mac.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bundles.hpp"
@@ -93,6 +95,17 @@ test::Identity ca_with(const std::string& cn, EvpPkeyPtr key, const test::Identi
     return issue(spec, &issuer, std::move(key));
 }
 
+// Partners with one anchor each, whom `any` of its certificates identifies.
+std::shared_ptr<const Policy> policy_of(const std::vector<std::pair<std::string, const test::Identity*>>& anchors) {
+    Draft draft;
+    std::string text;
+    for (const auto& [name, ca] : anchors) {
+        draft.file(name + ".pem", ca->cert_pem());
+        text += partner(name, "MTLSIdentity any\nMTLSTrustAnchor " + name + ".pem\n");
+    }
+    return draft.policy(text);
+}
+
 }  // namespace
 
 CLAIM(a_second_key_of_a_lists_signature_takes_the_list_from_no_signer) {
@@ -156,15 +169,12 @@ CLAIM(a_certificate_that_two_anchors_keys_verify_is_nobodys) {
     spec.key_identifiers = false;
     const test::Identity leaf = issue(spec, &ca), fine = issue(spec, &ca);
     const test::Identity second = ca_with("CA", second_key_of(leaf, ca), other);
-    Draft draft;
-    draft.file("acme.pem", ca.cert_pem()).file("globex.pem", second.cert_pem());
-    const std::string lines = "MTLSIdentity any\nMTLSTrustAnchor ";
-    const auto both = draft.policy(partner("acme", lines + "acme.pem\n") + partner("globex", lines + "globex.pem\n"));
+    const auto both = policy_of({{"acme", &ca}, {"globex", &second}});
     const auto answer = ask(*both, leaf, {}, now(), {}, {}, {});
     CHECK_EQUAL(word_of(answer.reason), "wrong-issuer");
     CHECK_CONTAINS(answer.detail, "two CAs of the policy");
     CHECK_EQUAL(Site::word(*both, fine, {}), "granted");
-    const auto alone = draft.policy(partner("acme", lines + "acme.pem\n"));
+    const auto alone = policy_of({{"acme", &ca}});
     CHECK_EQUAL(Site::word(*alone, leaf, {}), "granted");
 }
 
@@ -176,10 +186,7 @@ CLAIM(a_second_key_that_the_authority_key_identifier_excludes_changes_nothing) {
     spec.subject = {{"CN", "CA"}};
     spec.ca = true;
     const test::Identity second = issue(spec, &other, second_key_of(leaf, ca));
-    Draft draft;
-    draft.file("acme.pem", ca.cert_pem()).file("globex.pem", second.cert_pem());
-    const std::string lines = "MTLSIdentity any\nMTLSTrustAnchor ";
-    const auto both = draft.policy(partner("acme", lines + "acme.pem\n") + partner("globex", lines + "globex.pem\n"));
+    const auto both = policy_of({{"acme", &ca}, {"globex", &second}});
     const auto answer = ask(*both, leaf, {}, now(), {}, {}, {});
     CHECK_EQUAL(word_of(answer.reason), "granted");
     CHECK_EQUAL(answer.partner->name.view(), "acme");
