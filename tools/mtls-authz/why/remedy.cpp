@@ -176,9 +176,6 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
     const std::string block = block_of(log_line, suspect, policy), claimed = log_line.get("claimed");
     const bool is_nameless = partner_in(log_line).empty() && suspect.partner.empty();
     const std::string_view word = log_line.reason;
-    const bool is_by_rule = word == "not-allowed" || word == "method-not-granted";
-    if (is_by_rule && log_line.get("detail").ends_with(kSentNone)) return {};
-    if (is_by_rule && log_line.get("detail").ends_with(kInOtherCase)) return {};
     if (is_negated_requirement(log_line.get("directive"))) return {};  // with an edit, it would refuse the client
     const bool is_by_path = word == "wrong-issuer" || word == "not-verified";
     if (log_line.kind == LogLine::Kind::kMisdirected)
@@ -235,7 +232,7 @@ Edit edit_for(const LogLine& log_line, const Suspect& suspect, const Places& pla
         return {block + ", once the partner has confirmed its new address", "MTLSNetwork CIDR"};
     const std::string revoked = place_in_detail(log_line, "MTLSRevoke at ");
     if (word == "revoked" && !revoked.empty()) return {revoked + kLeaveComment, "no MTLSRevoke that fits it"};
-    if (is_by_rule) return edit_of_rule(log_line, block, places);
+    if (word == "not-allowed" || word == "method-not-granted") return edit_of_rule(log_line, block, places);
     return {};
 }
 
