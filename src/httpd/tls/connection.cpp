@@ -193,13 +193,11 @@ extern "C" void on_tls_event(const SSL* ssl, int where, int result) {
     if (c == nullptr) return;
     attempt(c->base_server, [&] {
         TlsConnection& tls = *tls_state_of(c);
-        if (is_done && tls.has_changed_late(*ssl)) {
-            report_late_certificate(*ssl);
-            SSL_set_shutdown(const_cast<SSL*>(ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        } else if (is_done) {
-            tls.note_handshake(*ssl);
-        }
-        if (!is_done) on_next_message(const_cast<SSL*>(ssl), tls);
+        auto* const connection = const_cast<SSL*>(ssl);
+        if (!is_done) return on_next_message(connection, tls);
+        if (!tls.has_changed_late(*ssl)) return tls.note_handshake(*ssl);
+        report_late_certificate(*ssl);
+        SSL_set_shutdown(connection, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     });
 }
 
