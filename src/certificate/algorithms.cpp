@@ -64,26 +64,34 @@ std::string unknown_key(const X509& certificate) {
     return "the key of " + subject_of(certificate) + " is " + name_unsupported(*algorithm);
 }
 
-std::string costly_key(const X509& certificate) {
+namespace {
+
+// What makes a key costly; "" if nothing does.
+const char* cost_of(const EVP_PKEY& key) {
     constexpr int kMostRsaBits = 8192, kMostExponentBits = 64, kMostCurveBits = 521;
-    const ErrorQueueGuard errors;
-    const EVP_PKEY* const key = X509_get0_pubkey(&certificate);
-    if (key == nullptr) return {};
-    const std::string of = "the key of " + subject_of(certificate) + " is ";
-    if (EVP_PKEY_is_a(key, "RSA") == 1 || EVP_PKEY_is_a(key, "RSA-PSS") == 1) {
+    if (EVP_PKEY_is_a(&key, "RSA") == 1 || EVP_PKEY_is_a(&key, "RSA-PSS") == 1) {
         BIGNUM* read = nullptr;
-        EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &read);
+        EVP_PKEY_get_bn_param(&key, OSSL_PKEY_PARAM_RSA_E, &read);
         const BignumPtr exponent(read);
         const bool is_usual =
-            exponent && BN_num_bits(read) <= kMostExponentBits && EVP_PKEY_get_bits(key) <= kMostRsaBits;
-        return is_usual ? "" : of + "RSA of more than 8,192 bits, or with a public exponent of more than 64";
+            exponent && BN_num_bits(read) <= kMostExponentBits && EVP_PKEY_get_bits(&key) <= kMostRsaBits;
+        return is_usual ? "" : "RSA of more than 8,192 bits, or with a public exponent of more than 64";
     }
-    if (EVP_PKEY_is_a(key, "EC") == 1) {
+    if (EVP_PKEY_is_a(&key, "EC") == 1) {
         const bool is_usual =
-            EVP_PKEY_get_group_name(key, nullptr, 0, nullptr) == 1 && EVP_PKEY_get_bits(key) <= kMostCurveBits;
-        return is_usual ? "" : of + "of a curve of more than 521 bits, or without a name";
+            EVP_PKEY_get_group_name(&key, nullptr, 0, nullptr) == 1 && EVP_PKEY_get_bits(&key) <= kMostCurveBits;
+        return is_usual ? "" : "of a curve of more than 521 bits, or without a name";
     }
-    return EVP_PKEY_is_a(key, "DSA") == 1 ? of + "DSA" : "";
+    return EVP_PKEY_is_a(&key, "DSA") == 1 ? "DSA" : "";
+}
+
+}  // namespace
+
+std::string costly_key(const X509& certificate) {
+    const ErrorQueueGuard errors;
+    const EVP_PKEY* const key = X509_get0_pubkey(&certificate);
+    const std::string cost = key != nullptr ? cost_of(*key) : "";
+    return cost.empty() ? "" : "the key of " + subject_of(certificate) + " is " + cost;
 }
 
 std::string unknown_signature(const X509& certificate) {
