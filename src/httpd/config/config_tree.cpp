@@ -135,4 +135,9 @@ int verify_depth_of(const server_rec* s) {
     return out;
 }
 
+bool serves_tls(const server_rec* s) {
+    const std::string engine = server_setting(s, "SSLEngine");
+    return !engine.empty() && !equal_nocase(engine, "off");
+}
+
 }  // namespace mtls::httpd

@@ -46,5 +46,7 @@ std::vector<std::string> server_setting_words(const server_rec* s, const char* n
 std::string server_setting(const server_rec* s, const char* name);
 // SSLVerifyDepth.
 int verify_depth_of(const server_rec* s);
+// SSLEngine.
+bool serves_tls(const server_rec* s);
 
 }  // namespace mtls::httpd

@@ -124,11 +124,6 @@ void check_subversion(const server_rec* s, const Sections& sections, Findings& f
     });
 }
 
-bool serves_tls(const server_rec* s) {
-    const std::string engine = server_setting(s, "SSLEngine");
-    return !engine.empty() && !equal_nocase(engine, "off");
-}
-
 // False if the handshake refuses every certificate, since mod_ssl is given no CA.
 bool knows_a_ca(const server_rec* s) {
     if (!serves_tls(s) || client_ca_of(s) != ClientCaMode::kOff) return true;
@@ -222,8 +217,7 @@ void check_surroundings(const server_rec* s, const std::vector<const GateSection
             findings, sections.front()->where,
             "ProxyRequests On beside gates: what a client asks of a forward proxy is a whole URL, or a host to connect "
             "to, and no <Location> with a path covers that, so anybody may: put MTLSAllow into <Proxy \"*\"> too, or "
-            "set "
-            "ProxyRequests Off");
+            "set ProxyRequests Off");
     }
     if (s->is_virtual) {
         const std::string inherited = server_setting(s, "SSLVerifyClient");

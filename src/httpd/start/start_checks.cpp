@@ -69,9 +69,7 @@ void check_depths(const server_rec* main_server, const Policy& policy, Findings&
                                    [](const Partner& partner) { return !partner.intermediates.empty(); });
     if (with == partners.end()) return;
     for (const server_rec* s = main_server; s != nullptr; s = s->next) {
-        const std::string engine = server_setting(s, "SSLEngine");
-        const bool has_tls = !engine.empty() && !equal_nocase(engine, "off");
-        if (!has_tls || client_ca_of(s) == ClientCaMode::kOff || verify_depth_of(s) > 1) continue;
+        if (!serves_tls(s) || client_ca_of(s) == ClientCaMode::kOff || verify_depth_of(s) > 1) continue;
         findings.push_back({Diagnostic::Severity::kWarning, place_of(s),
                             "SSLVerifyDepth of this virtual host is " + std::to_string(verify_depth_of(s)) +
                                 ", and paths over an MTLSIntermediate, as " + std::string(with->name) +
@@ -116,17 +114,15 @@ bool is_asked_by_httpd(const ap_directive_t& d) {
     return std::any_of(words.begin(), words.end(), [](const auto& word) { return lower(word).starts_with("mtls-"); });
 }
 
-// What httpd asks of its own, beside a line of another module.
+// Reports AuthMerging Or, if Require mtls-* or AuthType MTLS is anywhere.
 void check_merging(Findings& findings) {
     if (!is_any_directive(is_asked_by_httpd)) return;
     for_every_directive([&findings](const ap_directive_t& d) {
         if (!equal_nocase(d.directive, "AuthMerging") || d.args == nullptr || !equal_nocase(trim(d.args), "Or")) return;
         findings.push_back({Diagnostic::Severity::kWarning, place_of(&d),
                             "AuthMerging Or: a request then passes by the Require lines of any section that covers it, "
-                            "also by Require "
-                            "all granted of a <Directory>, and Require mtls-* of these sections refuses nobody; write "
-                            "the alternatives "
-                            "into one <RequireAny>, without AuthMerging"});
+                            "also by Require all granted of a <Directory>, and Require mtls-* of these sections "
+                            "refuses nobody; write the alternatives into one <RequireAny>, without AuthMerging"});
     });
 }
 
