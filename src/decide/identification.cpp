@@ -35,15 +35,13 @@ constexpr const char* kTooWide =
 
 constexpr const char* kTwoIssuers =
     "two CAs of the policy with its issuer's name have keys that verify its signature, or that of a CA above it, and "
-    "one "
-    "at most has made it: remove the one that its CA does not know from the policy";
+    "one at most has made it: remove the one that its CA does not know from the policy";
 
 // A probable cause why no CA of the policy was found, or "".
 std::string describe_obstacle(const PresentedCertificate& presented, const NearestCa& nearest, bool other_key) {
     if (nearest.is_too_deep) {
         return "above the certificate there are more intermediates than the 10 that a path may have; a CA among them "
-               "can "
-               "be the trust anchor (MTLSTrustAnchor)";
+               "can be the trust anchor (MTLSTrustAnchor)";
     }
     if (presented.left_out.count > 0) return describe_left_out(presented.helpers, presented.left_out);
     if (!nearest.unknown_algorithm.empty()) return nearest.unknown_algorithm;
